@@ -1,0 +1,31 @@
+"""Published accuracies of elementary functions, in ulps of the format they compute in.
+
+Every number has its source beside it; none was measured here and none was fitted to make a test pass.
+
+CPU. PyTorch's vectorised kernels call SLEEF's ``u10`` functions, stated to err by at most 1.0 ulp
+(SLEEF documentation, "Math library reference"; N. Shibata & F. Petrogalli, "SLEEF: A Portable Vectorized Library of C
+Standard Mathematical Functions", IEEE TPDS 31(6), 2020). Its scalar code calls the C library: GNU C Library manual,
+"Known Maximum Errors in Math Functions", x86_64 and aarch64. The larger of the two counts.
+
+CUDA. CUDA C++ Programming Guide, appendix "Mathematical Functions", maximum ulp errors in single and double precision.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ACCURACY"]
+
+#: function -> device type -> largest error in ulp
+ACCURACY: dict[str, dict[str, float]] = {
+    #        SLEEF 1.0, glibc 1            CUDA: expf 1, exp 1
+    "exp": {"cpu": 1.0, "cuda": 1.0},
+    #        SLEEF 1.0, glibc 1            CUDA: expm1f 1, expm1 1
+    "expm1": {"cpu": 1.0, "cuda": 1.0},
+    #        SLEEF 1.0, glibc 1            CUDA: logf 1, log 1
+    "log": {"cpu": 1.0, "cuda": 1.0},
+    #        SLEEF 1.0, glibc 1            CUDA: log1pf 1, log1p 1
+    "log1p": {"cpu": 1.0, "cuda": 1.0},
+    #        SLEEF 1.0, glibc 2            CUDA: tanhf 2, tanh 2
+    "tanh": {"cpu": 2.0, "cuda": 2.0},
+    #        SLEEF 1.0, glibc 1            CUDA: erff 2, erf 2
+    "erf": {"cpu": 1.0, "cuda": 2.0},
+}

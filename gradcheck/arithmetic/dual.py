@@ -1,0 +1,217 @@
+"""Dual numbers: a value and its derivative along a direction, over any other arithmetic.
+
+The components are float64 arrays, bounded numbers, balls, or dual numbers of a lower level (second derivatives). The
+rule of each primitive is the derivative formula that automatic differentiation uses for that node: tanh' = 1 - y² from
+the value y, not a formula of another form, since the two round differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import special
+
+from gradcheck.arithmetic.functions import as_dtype, number, pi, stored, sum_over_batch
+from gradcheck.arithmetic.protocol import Composite
+
+__all__ = ["Dual", "primal_of", "tangent_of"]
+
+
+class Dual(Composite):
+    """primal and tangent: arrays of one arithmetic and one shape; level: which derivative this is (outer is higher)."""
+
+    __slots__ = ("level", "primal", "tangent")
+    ufuncs: ClassVar[dict[Any, Any]] = {}
+    functions: ClassVar[dict[Any, Any]] = {}
+    priority = 2
+    rules_file = "gradcheck/arithmetic/dual.py"
+
+    def __init__(self, primal: Any, tangent: Any, level: int = 0) -> None:
+        self.primal = primal
+        self.tangent = tangent
+        self.level = level
+
+    def __repr__(self) -> str:
+        return f"Dual({self.primal!r} + ε·{self.tangent!r})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.primal)
+
+    def _map(self, function: Any, *args: Any, **kwargs: Any) -> Dual:
+        if not args:
+            return Dual(function(self.primal), function(self.tangent), self.level)
+        first, rest = args[0], args[1:]
+        if isinstance(first, Dual):
+            primal, tangent = function(first.primal, *rest, **kwargs), function(first.tangent, *rest, **kwargs)
+            return Dual(primal, tangent, first.level)
+        level = _level(*first)
+        primals = function([primal_of(part, level) for part in first], *rest, **kwargs)
+        return Dual(primals, function([tangent_of(part, level) for part in first], *rest, **kwargs), level)
+
+    def __float__(self) -> float:
+        return float(self.primal)
+
+    def _linear(self, function: Callable[[Any], Any]) -> Dual:
+        return Dual(function(self.primal), function(self.tangent), self.level)
+
+    def __gradcheck_stored__(self) -> Dual:
+        return self._linear(stored)
+
+    def __gradcheck_number__(self, value: float) -> Any:
+        return number(value, self.primal)
+
+    def __gradcheck_pi__(self) -> Any:
+        return pi(self.primal)
+
+    def __gradcheck_dtype__(self) -> str:
+        return self.primal.__gradcheck_dtype__()
+
+    def __gradcheck_cast__(self, dtype: str) -> Dual:
+        return self._linear(lambda part: as_dtype(part, dtype))
+
+    def __gradcheck_sum_over_batch__(self, axis: Any, keepdims: bool) -> Dual:
+        return self._linear(lambda part: sum_over_batch(part, axis, keepdims))
+
+
+def _level(*operands: Any) -> int:
+    return max(operand.level for operand in operands if isinstance(operand, Dual))
+
+
+def primal_of(x: Any, level: int = 0) -> Any:
+    """The value part of a dual number of this level; anything else is its own value."""
+    return x.primal if isinstance(x, Dual) and x.level == level else x
+
+
+def tangent_of(x: Any, level: int = 0) -> Any:
+    """The derivative part of a dual number of this level; zeros for anything else, which is constant."""
+    if isinstance(x, Dual) and x.level == level:
+        return x.tangent
+    return np.zeros_like(x) if isinstance(x, Composite) else np.zeros(np.shape(x))
+
+
+def _rule(tangent: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A ufunc's rule from ``tangent(y, *primals, *tangents)``, y being the value."""
+
+    def rule(*operands: Any) -> Dual:
+        level = _level(*operands)
+        primals = [primal_of(operand, level) for operand in operands]
+        value = function(*primals)
+        return Dual(value, tangent(value, *primals, *(tangent_of(operand, level) for operand in operands)), level)
+
+    return rule
+
+
+def _unary(function: Callable[[Any], Any], slope: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    return _rule(lambda y, x, dx: slope(y, x) * dx, function)
+
+
+def _bilinear(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Product rule; a constant factor costs no term."""
+
+    def rule(a: Any, b: Any) -> Dual:
+        level = _level(a, b)
+        x, y = primal_of(a, level), primal_of(b, level)
+        terms = []
+        if isinstance(a, Dual) and a.level == level:
+            terms.append(function(a.tangent, y))
+        if isinstance(b, Dual) and b.level == level:
+            terms.append(function(x, b.tangent))
+        return Dual(function(x, y), terms[0] if len(terms) == 1 else terms[0] + terms[1], level)
+
+    return rule
+
+
+def _additive(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return _rule(lambda y, a, b, da, db: function(da, db), function)
+
+
+def _comparison(compare: Any) -> Callable[[Any, Any], Any]:
+    def rule(a: Any, b: Any) -> Any:
+        level = _level(a, b)
+        return compare(primal_of(a, level), primal_of(b, level))
+
+    return rule
+
+
+def _where(mask: Any, a: Any, b: Any) -> Dual:
+    level = _level(a, b)
+    primal = np.where(mask, primal_of(a, level), primal_of(b, level))
+    return Dual(primal, np.where(mask, tangent_of(a, level), tangent_of(b, level)), level)
+
+
+def _extremum(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Maximum or minimum of two; a tie gives half of each tangent, as PyTorch does."""
+
+    def tangent(y: Any, a: Any, b: Any, da: Any, db: Any) -> Any:
+        return np.where(a == b, 0.5 * (da + db), np.where(a == y, da, db))
+
+    return _rule(tangent, function)
+
+
+def _reduce_extremum(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Maximum or minimum over axes; ties share the tangent evenly."""
+
+    def rule(a: Dual, axis: Any = None, keepdims: bool = False) -> Dual:
+        chosen = np.where(a.primal == function(a.primal, axis=axis, keepdims=True), number(1.0, a.primal), 0.0)
+        share = chosen / np.sum(chosen, axis=axis, keepdims=True)
+        tangent = np.sum(share * a.tangent, axis=axis, keepdims=keepdims)
+        return Dual(function(a.primal, axis=axis, keepdims=keepdims), tangent, a.level)
+
+    return rule
+
+
+def _linear(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, *args, **kwargs: a._linear(lambda part: function(part, *args, **kwargs))
+
+
+def _einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Any:
+    return _bilinear(lambda x, y: np.einsum(subscripts, x, y, optimize=optimize))(a, b)
+
+
+def _power(a: Any, b: Any) -> Any:
+    if isinstance(b, float | int) and b == 2:
+        return _bilinear(np.multiply)(a, a)
+    raise a._missing("power with an exponent other than 2", {})
+
+
+Dual.ufuncs |= {
+    np.add: _additive(np.add),
+    np.subtract: _additive(np.subtract),
+    np.multiply: _bilinear(np.multiply),
+    np.true_divide: _rule(lambda y, a, b, da, db: (da - y * db) / b, np.true_divide),
+    np.negative: _rule(lambda y, x, dx: -dx, np.negative),
+    np.positive: _rule(lambda y, x, dx: dx, np.positive),
+    np.absolute: _unary(np.absolute, lambda y, x: np.sign(x)),
+    np.sign: _rule(lambda y, x, dx: np.zeros_like(dx), np.sign),
+    np.square: lambda a: _bilinear(np.multiply)(a, a),
+    np.power: _power,
+    np.sqrt: _rule(lambda y, x, dx: dx / (2.0 * y), np.sqrt),
+    np.exp: _unary(np.exp, lambda y, x: y),
+    np.expm1: _unary(np.expm1, lambda y, x: y + 1.0),
+    np.log: _rule(lambda y, x, dx: dx / x, np.log),
+    np.log1p: _rule(lambda y, x, dx: dx / (1.0 + x), np.log1p),
+    np.tanh: _unary(np.tanh, lambda y, x: 1.0 - y * y),
+    special.erf: _unary(special.erf, lambda y, x: 2.0 / np.sqrt(pi(x)) * np.exp(-(x * x))),
+    special.log_expit: _unary(special.log_expit, lambda y, x: special.expit(-x)),
+    special.expit: _unary(special.expit, lambda y, x: y * (1.0 - y)),
+    np.maximum: _extremum(np.maximum),
+    np.minimum: _extremum(np.minimum),
+    np.matmul: _bilinear(np.matmul),
+    np.isnan: lambda a: np.isnan(a.primal),
+} | {
+    compare: _comparison(compare)
+    for compare in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+}
+Dual.functions |= {
+    np.where: _where,
+    np.sum: _linear(np.sum),
+    np.mean: _linear(np.mean),
+    np.max: _reduce_extremum(np.max),
+    np.min: _reduce_extremum(np.min),
+    np.einsum: _einsum,
+    np.zeros_like: lambda a: np.zeros_like(a.primal),
+    np.ones_like: lambda a: np.ones_like(a.primal),
+}

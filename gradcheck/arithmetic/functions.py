@@ -1,0 +1,70 @@
+"""The few functions that references need besides NumPy's and SciPy's.
+
+Each is the plain NumPy meaning in float64; a composite arithmetic answers through a method ``__gradcheck_…__``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic.mask import Mask
+
+__all__ = ["as_dtype", "as_dtype_of", "guarded", "number", "pi", "sgn", "stored", "sum_over_batch"]
+
+
+def stored(x: Any) -> Any:
+    """``x`` as PyTorch keeps it in memory: rounded once to the storage format, for which a bound has to allow.
+
+    Identity in every arithmetic but running error. Mark with it what PyTorch writes to a tensor before it goes on:
+    what a kernel saves for its backward, and each result of a composite operation.
+    """
+    method = getattr(x, "__gradcheck_stored__", None)
+    return x if method is None else method()
+
+
+def number(value: float, like: Any) -> Any:
+    """``value`` as a number of the arithmetic of ``like``, so that functions of it are evaluated there."""
+    method = getattr(like, "__gradcheck_number__", None)
+    return np.float64(value) if method is None else method(value)
+
+
+def pi(like: Any) -> Any:
+    """π in the arithmetic of ``like``."""
+    method = getattr(like, "__gradcheck_pi__", None)
+    return np.float64(np.pi) if method is None else method()
+
+
+def sgn(x: Any) -> Any:
+    """The sign of x as PyTorch defines it: ``np.sign``, but 0 where x is NaN."""
+    return np.where(np.isnan(x), np.zeros_like(x), np.sign(x))
+
+
+def as_dtype(x: Any, dtype: str | None) -> Any:
+    """``x`` converted to another dtype, as ``Tensor.to(dtype)`` does; None leaves it as it is."""
+    method = getattr(x, "__gradcheck_cast__", None)
+    return x if dtype is None or method is None else method(dtype)
+
+
+def as_dtype_of(x: Any, like: Any) -> Any:
+    """``x`` converted to the dtype of ``like``, as autograd converts a gradient back through ``Tensor.to``."""
+    method = getattr(x, "__gradcheck_cast__", None)
+    return x if method is None else method(like.__gradcheck_dtype__())
+
+
+def guarded(x: Any, used: Any, stand_in: float = 0.0) -> Any:
+    """``x`` where the mask ``used`` holds, and a harmless number elsewhere: guards the argument of a branch.
+
+    The result may only be used where ``used`` holds. Unlike ``np.where`` it needs no hull where the mask is
+    undecided: whoever takes the branch has ``x`` there.
+    """
+    if isinstance(used, Mask):
+        used = used.likely | used.undecided
+    return np.where(used, x, stand_in)
+
+
+def sum_over_batch(x: Any, axis: Any, keepdims: bool = False) -> Any:
+    """``np.sum`` over axes that run over the batch, of which one evaluation in blocks sees only a part."""
+    method = getattr(x, "__gradcheck_sum_over_batch__", None)
+    return np.sum(x, axis=axis, keepdims=keepdims) if method is None else method(axis, keepdims)

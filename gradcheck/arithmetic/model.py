@@ -1,0 +1,113 @@
+"""How the subject rounds: the constants that the running error arithmetic works with, for one dtype and device.
+
+Sources. N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, §2.2 (the model
+fl(a op b) = (a op b)(1 + δ) + η), §3.1 (γ_n) and §3.3 (running error analysis). N. J. Higham & T. Mary, "A New Approach
+to Probabilistic Rounding Error Analysis", SIAM J. Sci. Comput. 41(5), 2019; M. P. Connolly, N. J. Higham & T. Mary,
+"Stochastic Rounding and Its Probabilistic Backward Error Analysis", SIAM J. Sci. Comput. 43(1), 2021, for the form in
+which the roundings need only be mean independent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from gradcheck.arithmetic.accuracy import ACCURACY
+from gradcheck.formats import FORMATS, Format, format_named
+
+__all__ = ["FAILURE_PROBABILITY", "GRADES", "RoundingModel", "rounding_model"]
+
+FAILURE_PROBABILITY = 1e-3
+"""Stated probability that one sum, added up one by one in the worst order with every rounding as large as it can be,
+leaves its bound. What is met in practice is far smaller: roundings are not all of the largest size, partial sums grow
+gradually, and kernels add in blocks."""
+
+LAMBDA = math.sqrt(2.0 * math.log(2.0 / FAILURE_PROBABILITY))
+"""The λ for which 2·exp(-λ²/2), the failure probability of the cited theorems for one sum, is the one stated."""
+
+OWN_ROUNDOFF = FORMATS["float64"].roundoff
+"""The reference itself is evaluated in float64, and its own rounding is part of every bound."""
+
+GRADES = ("agrees", "coarse")
+"""`agrees`: computes in the working format and rounds once per stored tensor; `coarse`: rounds every operation to the
+storage format."""
+
+
+@dataclass(frozen=True, eq=False)
+class RoundingModel:
+    """Roundoffs and limits of one way to compute.
+
+    work: the format that arithmetic is done in; store: the format of tensors in memory; library: the format that
+    elementary functions are computed in; blocks: in how many blocks of rows the evaluation is done, which sums over
+    the batch have to know; flushed: whether subnormal results are flushed to zero.
+    """
+
+    work: Format
+    store: Format
+    library: Format
+    device: str = "cpu"
+    grade: str = "agrees"
+    blocks: int = 1
+    flushed: bool = False
+    unit: float = field(init=False)
+    eta: float = field(init=False)
+    largest: float = field(init=False)
+    alarm: float = field(init=False)
+    _numbers: dict[float, Any] = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "unit", self.work.roundoff + OWN_ROUNDOFF)
+        set_(self, "eta", self.work.smallest_normal if self.flushed else self.work.smallest_subnormal)
+        set_(self, "largest", self.work.largest)
+        # A value that may overflow has at least this rounding error: one comparison of the largest bound finds it.
+        set_(self, "alarm", self.work.largest * self.work.roundoff * 0.5)
+
+    @property
+    def rounds_on_store(self) -> bool:
+        return self.store.precision < self.work.precision or self.store.largest < self.work.largest
+
+    def elementary(self, name: str) -> float:
+        """Largest relative error of one call of an elementary function, the reference's own included.
+
+        One ulp is at most 2u of the value. Where arithmetic is done in a narrower format than the library's (`coarse`),
+        the result is rounded to it once more.
+        """
+        ulps = ACCURACY[name][self.device]
+        error = 2.0 * ulps * (self.library.roundoff + OWN_ROUNDOFF)
+        return error + self.work.roundoff if self.library.precision > self.work.precision else error
+
+    def sum_factor(self, terms: int) -> float:
+        """What Σ|terms| is multiplied by to bound the rounding of a sum of ``terms`` terms (terms - 1 additions).
+
+        The smaller of Higham's γ, which holds in any order, and the probabilistic bound exp(λ√n·u + n·u²/(1-u)) - 1.
+        """
+        additions = terms - 1
+        if additions <= 0:
+            return 0.0
+        u = self.unit
+        probable = math.expm1(min(LAMBDA * math.sqrt(additions) * u + additions * u * u / (1.0 - u), 700.0))
+        certain = additions * u / (1.0 - additions * u) if additions * u < 1.0 else math.inf
+        return min(probable, certain)
+
+    def casting_to(self, dtype: str) -> RoundingModel:
+        """The model of the same kind of computation in another dtype."""
+        return replace(rounding_model(dtype, self.device, self.grade), blocks=self.blocks, flushed=self.flushed)
+
+    def in_blocks(self, blocks: int) -> RoundingModel:
+        return self if blocks == self.blocks else replace(self, blocks=blocks)
+
+
+@cache
+def rounding_model(dtype: str, device: str = "cpu", grade: str = "agrees") -> RoundingModel:
+    """The model for tensors of ``dtype`` on a device type, for one of :data:`GRADES`.
+
+    Kernels for float16 and bfloat16 compute in float32 and round once where they store; under `coarse` they may round
+    every operation to the storage dtype. In float32 and float64 the two grades are the same.
+    """
+    store = format_named(dtype)
+    compute = FORMATS["float32"] if store.bits == 16 else store
+    work = store if grade == "coarse" else compute
+    return RoundingModel(work=work, store=store, library=compute, device=device.partition(":")[0], grade=grade)

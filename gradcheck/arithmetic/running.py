@@ -1,0 +1,156 @@
+"""Running error arithmetic: a value in float64 and a bound on the rounding error that a sane implementation may show.
+
+Each operation propagates the bounds of its operands and adds its own rounding, u·|result| + η (Higham 2002, §3.3).
+``bound`` is None where a number is exact. A bound of inf means that an intermediate may overflow in the subject's
+format, so that nothing can be said; a non-finite value with bound 0 is certain and has to be matched.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.protocol import Composite
+
+__all__ = ["Bounded", "finish", "lift", "repair", "total"]
+
+
+class Bounded(Composite):
+    """value: float64 array; bound: float64 array that broadcasts to it, or None (exact); model: how to round."""
+
+    __slots__ = ("bound", "model", "value")
+    ufuncs: ClassVar[dict[Any, Any]] = {}
+    functions: ClassVar[dict[Any, Any]] = {}
+    priority = 1
+    rules_file = "gradcheck/arithmetic/running_rules.py"
+
+    def __init__(self, value: Any, bound: Any, model: RoundingModel) -> None:
+        self.value = value
+        self.bound = bound
+        self.model = model
+
+    def __repr__(self) -> str:
+        return f"Bounded({self.value!r} ± {self.bound!r})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def full_bound(self) -> np.ndarray:
+        """The bound as an array of the value's shape, zeros where the value is exact."""
+        return np.zeros(self.shape) if self.bound is None else np.broadcast_to(self.bound, self.shape)
+
+    def _map(self, function: Any, *args: Any, **kwargs: Any) -> Bounded:
+        if not args:
+            bound = None if self.bound is None else function(self.full_bound())
+            return Bounded(function(self.value), bound, self.model)
+        first, rest = args[0], args[1:]
+        if isinstance(first, Bounded):
+            bound = None if first.bound is None else function(first.full_bound(), *rest, **kwargs)
+            return Bounded(function(first.value, *rest, **kwargs), bound, self.model)
+        parts = [lift(part, self.model) for part in first]
+        bound = None
+        if any(part.bound is not None for part in parts):
+            bound = function([part.full_bound() for part in parts], *rest, **kwargs)
+        return Bounded(function([part.value for part in parts], *rest, **kwargs), bound, self.model)
+
+    def __gradcheck_stored__(self) -> Bounded:
+        """One rounding to the storage format, where that is narrower than the format computed in."""
+        return self._rounded_to_store() if self.model.rounds_on_store else self
+
+    def _rounded_to_store(self) -> Bounded:
+        store, magnitude = self.model.store, np.abs(self.value)
+        finite = np.isfinite(self.value)
+        bound = total(magnitude * store.roundoff + store.smallest_subnormal, self.bound)
+        bound = np.where(finite, np.where(magnitude + bound > store.largest, np.inf, bound), self.full_bound())
+        return Bounded(self.value, bound, self.model)
+
+    def __gradcheck_number__(self, value: float) -> Bounded:
+        return lift(float(value), self.model)
+
+    def __gradcheck_pi__(self) -> Bounded:
+        return Bounded(np.float64(np.pi), np.pi * self.model.unit, self.model)
+
+    def __gradcheck_dtype__(self) -> str:
+        return self.model.store.name
+
+    def __gradcheck_cast__(self, dtype: str) -> Bounded:
+        if dtype == self.model.store.name:
+            return self
+        model = self.model.casting_to(dtype)
+        cast = Bounded(self.value, self.bound, model)
+        widens = model.store.precision >= self.model.store.precision and model.largest >= self.model.largest
+        return cast if widens else cast._rounded_to_store()
+
+
+def lift(operand: Any, model: RoundingModel) -> Bounded:
+    """``operand`` as a Bounded: exact where the working format holds it, else with the error of rounding it there."""
+    if isinstance(operand, Bounded):
+        return operand
+    if isinstance(operand, float | int):
+        known = model._numbers.get(operand)
+        if known is None:
+            number = float(operand)
+            exact = np.isinf(number) or model.work.holds(number)
+            bound = None if exact else np.float64(abs(number) * model.work.roundoff + model.eta)
+            known = model._numbers[operand] = Bounded(np.float64(number), bound, model)
+        return known
+    array = np.asarray(operand)
+    if array.dtype.kind in "biu":
+        return Bounded(array.astype(np.float64), None, model)
+    error = np.abs(model.work.round(array) - array)
+    error = np.where(np.isfinite(array), error, 0.0)
+    return Bounded(array, error if np.any(error) else None, model)
+
+
+def total(first: Any, *rest: Any) -> Any:
+    """The sum of bounds; ``first`` is a fresh array of full shape (it is added to in place), None counts as zero."""
+    for term in rest:
+        if term is None:
+            continue
+        if np.shape(term) == np.shape(first) or np.shape(term) == ():
+            first += term
+        else:
+            first = first + term
+    return first
+
+
+def finish(
+    model: RoundingModel, value: Any, bound: Any, *operands: Bounded, pole: bool = False, uncertain: Any = False
+) -> Bounded:
+    """``Bounded(value, bound)`` after a look at overflow and special values.
+
+    pole: whether the operation gives inf or NaN for finite operands by definition (1/0, log 0), not by overflow;
+    uncertain: where the operands' errors reach such a pole.
+    """
+    if not np.maximum.reduce(bound, axis=None, initial=0.0) <= model.alarm:
+        bound = repair(model, np.asarray(value), bound, operands, pole, uncertain)
+    return Bounded(value, bound, model)
+
+
+def repair(
+    model: RoundingModel,
+    value: np.ndarray,
+    bound: Any,
+    operands: tuple[Bounded, ...],
+    pole: bool = False,
+    uncertain: Any = False,
+) -> np.ndarray:
+    """The bound where values are not finite, or may not be in the subject's format."""
+    unknown = np.zeros(value.shape, dtype=bool) | uncertain
+    special = np.zeros(value.shape, dtype=bool) | pole
+    for operand in operands:
+        special |= ~np.isfinite(operand.value)
+        if operand.bound is not None:
+            unknown |= ~np.isfinite(operand.bound)
+    finite, magnitude = np.isfinite(value), np.abs(value)
+    # inf · 0 in the propagation of a certain infinity (1/inf): only the rounding of this operation is left.
+    bound = np.where(np.isnan(bound), magnitude * model.unit + model.eta, bound)
+    # Not finite although every operand is: an overflow in float64, unless the operation has a pole there.
+    bound = np.where(finite, np.where(magnitude + bound > model.largest, np.inf, bound), np.where(special, 0.0, np.inf))
+    return np.where(unknown, np.inf, bound)

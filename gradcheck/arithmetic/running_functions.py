@@ -1,0 +1,142 @@
+"""Rules of the running error arithmetic for whole-array functions: selection, reduction, contraction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic.mask import Mask
+from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.running import Bounded, lift, total
+
+__all__: list[str] = []
+
+
+def _where(mask: Any, a: Any, b: Any) -> Bounded:
+    """The chosen branch; where the mask is undecided, the hull of both."""
+    model = next(part.model for part in (a, b) if isinstance(part, Bounded))
+    return choose(mask, lift(a, model), lift(b, model))
+
+
+def choose(mask: Any, a: Bounded, b: Bounded) -> Bounded:
+    likely = mask.likely if isinstance(mask, Mask) else mask
+    value = np.where(likely, a.value, b.value)
+    if a.bound is None and b.bound is None and not isinstance(mask, Mask):
+        return Bounded(value, None, a.model)
+    a_bound, b_bound = a.full_bound(), b.full_bound()
+    bound = np.where(likely, a_bound, b_bound)
+    if isinstance(mask, Mask):
+        reach = np.maximum(np.abs(a.value - value) + a_bound, np.abs(b.value - value) + b_bound)
+        same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))
+        reach = np.where(same, np.maximum(a_bound, b_bound), np.where(np.isnan(reach), np.inf, reach))
+        bound = np.where(mask.undecided, reach, bound)
+    return Bounded(value, bound, a.model)
+
+
+def _mask_where(mask: Mask, a: Any, b: Any) -> Any:
+    """np.where with an undecided mask: at least one branch has to know its arithmetic."""
+    if isinstance(a, Bounded) or isinstance(b, Bounded):
+        return _where(mask, a, b)
+    raise mask._missing("where between two plain numbers (make one of them a number of the arithmetic)", {})
+
+
+def _reduced_size(shape: tuple[int, ...], axis: Any) -> int:
+    if axis is None:
+        return math.prod(shape)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return math.prod(shape[a] for a in axes)
+
+
+def _sum(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Bounded:
+    """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds."""
+    model, options = a.model, {"axis": axis, "keepdims": keepdims}
+    value = np.sum(a.value, **options)
+    magnitude = np.sum(np.abs(a.value), **options)
+    bound = magnitude * model.sum_factor(blocks * _reduced_size(a.shape, axis))
+    spread = None if a.bound is None else np.sum(a.full_bound(), **options)
+    bound = total(bound, spread)
+    return _finish_sum(model, value, magnitude, bound, spread, lambda: np.any(~np.isfinite(a.value), **options))
+
+
+def _finish_sum(
+    model: RoundingModel, value: Any, magnitude: Any, bound: Any, spread: Any, special: Callable[[], Any]
+) -> Bounded:
+    """A sum after a look at overflow, of partial sums too, and at special terms; ``special`` says where those are."""
+    if not np.maximum.reduce(magnitude + bound, axis=None, initial=0.0) <= model.largest:
+        overflow = ~(magnitude + bound <= model.largest)
+        certain = special() if spread is None else special() & np.isfinite(spread)
+        bound = np.where(certain, 0.0, np.where(overflow, np.inf, bound))
+    return Bounded(value, bound, model)
+
+
+def _mean(a: Bounded, axis: Any = None, keepdims: bool = False) -> Bounded:
+    return _sum(a, axis, keepdims) / _reduced_size(a.shape, axis)
+
+
+def _reduce_extremum(pick: Callable[..., Any]) -> Callable[..., Bounded]:
+    def rule(a: Bounded, axis: Any = None, keepdims: bool = False) -> Bounded:
+        value = pick(a.value, axis=axis, keepdims=keepdims)
+        if a.bound is None:
+            return Bounded(value, None, a.model)
+        low = pick(a.value - a.full_bound(), axis=axis, keepdims=keepdims)
+        high = pick(a.value + a.full_bound(), axis=axis, keepdims=keepdims)
+        bound = np.where(np.isfinite(value), np.maximum(high - value, value - low), 0.0)
+        return Bounded(value, np.where(np.isnan(bound), np.inf, bound), a.model)
+
+    return rule
+
+
+def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bounded) -> Bounded:
+    """A sum of ``terms`` products, by matmul or einsum: n products and n - 1 additions, γ as for a sum of n + 1."""
+    model = a.model
+    a_size, b_size = np.abs(a.value), np.abs(b.value)
+    value, magnitude = product(a.value, b.value), product(a_size, b_size)
+    bound = magnitude * model.sum_factor(terms + 1) + terms * model.eta
+    spread = None
+    for left, right in ((a_size, b.bound), (a.bound, b_size), (a.bound, b.bound)):
+        if left is not None and right is not None:
+            part = product(np.broadcast_to(left, a.shape), np.broadcast_to(right, b.shape))
+            spread = part if spread is None else spread + part
+
+    def special() -> Any:
+        strange_a, strange_b = ~np.isfinite(a.value) * 1.0, ~np.isfinite(b.value) * 1.0
+        return product(strange_a, np.ones(b.shape)) + product(np.ones(a.shape), strange_b) > 0
+
+    return _finish_sum(model, value, magnitude, total(bound, spread), spread, special)
+
+
+def _matmul(a: Any, b: Any) -> Bounded:
+    model = a.model if isinstance(a, Bounded) else b.model
+    return _contract(np.matmul, np.shape(a)[-1], lift(a, model), lift(b, model))
+
+
+def _einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Bounded:
+    model: RoundingModel = a.model if isinstance(a, Bounded) else b.model
+    a, b = lift(a, model), lift(b, model)
+    inputs, output = subscripts.replace(" ", "").split("->")
+    left, right = inputs.split(",")
+    sizes = dict(zip(left, a.shape, strict=True)) | dict(zip(right, b.shape, strict=True))
+    terms = math.prod(size for letter, size in sizes.items() if letter not in output)
+    return _contract(lambda x, y: np.einsum(subscripts, x, y, optimize=optimize), terms, a, b)
+
+
+def _filled(number: float) -> Callable[[Any], Bounded]:
+    return lambda a: Bounded(np.full(np.shape(a), number), None, a.model)
+
+
+Bounded.ufuncs |= {np.matmul: _matmul}
+Bounded.functions |= {
+    np.where: _where,
+    np.sum: _sum,
+    np.mean: _mean,
+    np.max: _reduce_extremum(np.max),
+    np.min: _reduce_extremum(np.min),
+    np.einsum: _einsum,
+    np.zeros_like: _filled(0.0),
+    np.ones_like: _filled(1.0),
+}
+Mask.functions[np.where] = _mask_where
+Bounded.__gradcheck_sum_over_batch__ = lambda a, axis, keepdims: _sum(a, axis, keepdims, blocks=a.model.blocks)  # type: ignore[attr-defined]

@@ -1,0 +1,107 @@
+"""Drawing a case: what a reference's ``inputs`` function asks of whoever draws.
+
+One description serves two drawers: SeededDraw here (the corpus of ``gradcheck verify``) and HypothesisDraw in the test
+suite's strategies. A drawer only has to draw whole numbers; the simplest choice comes first, so that Hypothesis
+shrinks to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from gradcheck.cases.case import ArraySpec, Case
+from gradcheck.cases.inputs import Bits
+from gradcheck.reference.registry import Reference
+
+__all__ = ["REAL_KINDS", "SIDES", "Draw", "SeededDraw", "draw_case"]
+
+T = TypeVar("T")
+
+SIDES = (2, 3, 1, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 0)
+"""Sides around the vector widths of kernels, where vectorised loops have their tails; and the empty side."""
+
+REAL_KINDS = ("ordinary", "integers", "ties", "wide", "near", "large", "edges", "subnormal", "special", "huge")
+"""Kinds of values for an array that may hold any number."""
+
+TAME_KINDS = ("ordinary", "integers", "ties", "wide", "subnormal")
+"""Kinds of values for an array beside the first: faults there would hide those that the first array shows."""
+
+
+class Draw:
+    """The drawer of the simplest case; a subclass overrides ``integer``, and ``kind`` to prefer certain kinds."""
+
+    def integer(self, low: int, high: int) -> int:
+        """A whole number in [low, high]; low is the simplest."""
+        return low
+
+    def choice(self, options: Sequence[T]) -> T:
+        return options[self.integer(0, len(options) - 1)]
+
+    def boolean(self) -> bool:
+        return self.choice((False, True))
+
+    def kind(self, kinds: Sequence[str]) -> str:
+        return self.choice(kinds)
+
+    def side(self, least: int = 0, most: int = 65) -> int:
+        return self.choice([side for side in SIDES if least <= side <= most])
+
+    def shape(self, dims: tuple[int, int] = (0, 3), least: int = 0, most: int = 600) -> tuple[int, ...]:
+        """A shape with so many dimensions, sides of at least ``least`` and about ``most`` elements at the most."""
+        n = self.choice(sorted(range(dims[0], dims[1] + 1), key=lambda d: abs(d - 1)))
+        sides: list[int] = []
+        room = most
+        for _ in range(n):
+            side = self.side(least, max(room, least, 1))
+            sides.append(side)
+            room //= max(side, 1)
+        return tuple(sides)
+
+    def array(
+        self, shape: tuple[int, ...], kinds: Sequence[str] = REAL_KINDS, near: Sequence[float] = (0.0,)
+    ) -> ArraySpec:
+        """An array of that shape; ``near`` are the points (kinks, thresholds) that the kind ``near`` looks at."""
+        kind = self.kind(kinds)
+        return ArraySpec(kind, shape, (("at", tuple(float(p) for p in near)),) if kind == "near" else ())
+
+    def indices(self, shape: tuple[int, ...], below: int, ignore: int | None = None) -> ArraySpec:
+        """Class indices; with ``ignore``, a quarter of them are that index."""
+        options = (("below", below),) if ignore is None else (("below", below), ("ignore", ignore))
+        return ArraySpec("indices", shape, options)
+
+    def probabilities(self, shape: tuple[int, ...], axis: int) -> ArraySpec:
+        """Positive numbers that sum to 1 along an axis."""
+        return ArraySpec("shares", shape, (("axis", axis),))
+
+    def tame(self, shape: tuple[int, ...]) -> ArraySpec:
+        return self.array(shape, TAME_KINDS)
+
+    def optional(self, value: T) -> T | None:
+        return self.choice((value, None))
+
+
+class SeededDraw(Draw):
+    """Draws from a seed; case number ``index`` of an operation takes kind number ``index`` of its first array."""
+
+    def __init__(self, operation: str, seed: int, index: int) -> None:
+        self._bits = Bits("case", operation, seed, index)
+        self._turn: int | None = index
+
+    def integer(self, low: int, high: int) -> int:
+        return low + int(self._bits.below(high - low + 1, 1)[0])
+
+    def kind(self, kinds: Sequence[str]) -> str:
+        if self._turn is None:
+            return kinds[0] if self.integer(0, 2) else self.choice(kinds)
+        turn, self._turn = self._turn, None
+        return kinds[turn % len(kinds)]
+
+
+COTANGENT_CHOICES = ("ordinary", "ordinary", "ordinary", "ones", "integers", "wide")
+
+
+def draw_case(operation: Reference, draw: Draw, seed: int) -> Case:
+    """A case of the operation (dtype float64; move it with ``Case.on``)."""
+    arguments: dict[str, Any] = operation.inputs(draw)
+    return Case(operation.name, tuple(arguments.items()), seed, cotangent=draw.choice(COTANGENT_CHOICES))

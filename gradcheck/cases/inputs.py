@@ -1,0 +1,190 @@
+"""The arrays of a case, bit-identical on every version of NumPy and Python.
+
+Values are made by exact arithmetic from the raw bits of Philox, a counter-based generator (J. K. Salmon et al.,
+"Parallel Random Numbers: As Easy as 1, 2, 3", SC11) whose stream NumPy guarantees; the distributions of
+``numpy.random.Generator`` may change between releases. Floats are rounded to the dtype of the case, so that the
+subject and the reference see the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.cases.case import ArraySpec, Case
+from gradcheck.errors import UsageError, choices
+from gradcheck.formats import Format, format_named
+
+__all__ = ["COTANGENTS", "INTEGER_KINDS", "KINDS", "Bits", "arguments_of", "cotangent_of", "make_array"]
+
+
+class Bits:
+    """A stream of random bits that follows from words alone."""
+
+    def __init__(self, *words: object) -> None:
+        digest = hashlib.sha256("\x1f".join(str(word) for word in words).encode()).digest()
+        self._philox = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+
+    def raw(self, n: int) -> np.ndarray:
+        """n uint64."""
+        return self._philox.random_raw(n) if n else np.empty(0, dtype=np.uint64)
+
+    def below(self, limit: int, n: int) -> np.ndarray:
+        """n integers in [0, limit), int64; limit at most 2^32, so that the bias of the remainder is below 2^-32."""
+        return (self.raw(n) % np.uint64(limit)).astype(np.int64)
+
+    def pick(self, options: Any, n: int) -> np.ndarray:
+        return np.asarray(options)[self.below(len(options), n)]
+
+    def unit(self, n: int) -> np.ndarray:
+        """n numbers in [0, 1), multiples of 2^-53."""
+        return (self.raw(n) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def bell(self, n: int) -> np.ndarray:
+        """n numbers in [-4, 4]: the sum of four uniform ones (Irwin-Hall), standard deviation 1.15."""
+        quarters = (self.raw(4 * n) >> np.uint64(2)).reshape(4, n)
+        return (quarters.sum(axis=0, dtype=np.uint64) ^ np.uint64(1 << 63)).view(np.int64).astype(np.float64) * 2.0**-61
+
+    def scaled(self, low: int, high: int, n: int) -> np.ndarray:
+        """n numbers ±m·2^e, m in [1, 2), e uniform in [low, high]."""
+        exponent = low + self.below(high - low + 1, n)
+        return np.ldexp(1.0 + self.unit(n), exponent) * self.pick([1.0, -1.0], n)
+
+
+def _ordinary(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Bell-shaped in [-4, 4]."""
+    return bits.bell(n)
+
+
+def _integers(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Whole numbers from -4 to 4."""
+    return bits.below(9, n) - 4.0
+
+
+def _ties(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Few distinct values, many of them equal."""
+    return bits.pick([0.5, -0.5, 1.0, 0.0, -1.0], n)
+
+
+def _wide(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Magnitudes over half the exponent range below 1, and up to 2^8."""
+    return bits.scaled(form.minimum_exponent // 2, 7, n)
+
+
+def _subnormal(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Subnormal numbers and the smallest normal ones."""
+    return bits.below(1 << min(form.precision, 31), n) * form.smallest_subnormal * bits.pick([1.0, -1.0, 2.0], n)
+
+
+def _near(bits: Bits, n: int, form: Format, at: tuple[float, ...] = (0.0,)) -> np.ndarray:
+    """At, just beside (up to 3 numbers away) and around (1/16) the points ``at``."""
+    centre = form.round(bits.pick(np.array(at, dtype=np.float64), n))
+    beside = form.step(centre, bits.below(7, n) - 3)
+    return np.where(bits.below(4, n) == 0, centre + bits.bell(n) / 64.0, beside)
+
+
+def _special(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Ordinary numbers among which ±0, ±inf and NaN are strewn."""
+    points = bits.pick([0.0, -0.0, np.inf, -np.inf, np.nan], n)
+    return np.where(bits.below(3, n) == 0, points, bits.bell(n))
+
+
+def _huge(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Around the largest number, and around its square root."""
+    top = bits.scaled(form.maximum_exponent - 2, form.maximum_exponent, n)
+    root = bits.scaled(form.maximum_exponent // 2 - 1, form.maximum_exponent // 2 + 1, n)
+    return np.where(bits.below(2, n) == 0, np.clip(top, -form.largest, form.largest), root)
+
+
+def _large(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Where exponentials saturate and overflow: up to 1.5 times the logarithm of the largest number."""
+    return bits.bell(n) * (form.maximum_exponent / 4.0)
+
+
+def _edges(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """The named edges of the format (see Format.edges), every one if there is room."""
+    edges = form.edges()
+    return edges[(bits.below(len(edges), 1) + np.arange(n)) % len(edges)]
+
+
+def _repeated(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """One number throughout: whatever its place, it must give the same result."""
+    return np.repeat(bits.bell(1), n)
+
+
+def _every(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """All 65,536 numbers of a 16-bit format, in order of their bit patterns (of another format: its edges)."""
+    if form.bits != 16:
+        return _edges(bits, n, form)
+    return form.from_bits(np.arange(n) % 65536)
+
+
+def _unit(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Probabilities: uniform in [0, 1], the ends and their neighbours among them."""
+    ends = np.array([0.0, 1.0, 0.5, form.smallest_subnormal, form.smallest_normal, 1.0 - form.roundoff])
+    return np.where(bits.below(8, n) == 0, bits.pick(ends, n), bits.unit(n))
+
+
+def _positive(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Positive numbers from 1/16 to 2."""
+    return bits.unit(n) * 2.0 + 0.0625 * (bits.unit(n) + 1.0)
+
+
+def _shares(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Positive numbers of which make_array makes rows that sum to 1."""
+    return (1 + bits.below(4096, n)).astype(np.float64)
+
+
+def _indices(bits: Bits, n: int, form: Format, below: int = 1, ignore: int | None = None) -> np.ndarray:
+    """Class indices in [0, below); with ``ignore``, a quarter of them are that index."""
+    indices = bits.below(max(below, 1), n)
+    return indices if ignore is None else np.where(bits.below(4, n) == 0, ignore, indices)
+
+
+KINDS: dict[str, Callable[..., np.ndarray]] = {
+    make.__name__[1:]: make
+    for make in (
+        _ordinary, _integers, _ties, _wide, _subnormal, _near, _special, _huge, _large, _edges, _repeated, _every,
+        _unit, _positive, _shares, _indices,
+    )
+}  # fmt: skip
+INTEGER_KINDS = ("indices",)
+COTANGENTS = ("ordinary", "ones", "integers", "wide", "repeated")
+
+
+def make_array(spec: ArraySpec, form: Format, *words: object) -> np.ndarray:
+    """The array of a spec: float64 holding numbers of ``form``, or int64 for an integer kind. Words seed it."""
+    n = math.prod(spec.shape)
+    options = dict(spec.options)
+    axis = options.pop("axis", None)
+    try:
+        values = KINDS[spec.kind](Bits(*words), n, form, **options).reshape(spec.shape)
+    except TypeError:
+        raise UsageError(f"array {spec}: kind {spec.kind!r} has no option {choices(options)}.") from None
+    if spec.kind in INTEGER_KINDS:
+        return values.astype(np.int64)
+    if axis is not None:
+        values = values / values.sum(axis=axis, keepdims=True)
+    return form.round(values)
+
+
+def arguments_of(case: Case) -> dict[str, Any]:
+    """The arguments of a case by name: its arrays made, its hyperparameters as they are."""
+    form = format_named(case.dtype)
+    return {
+        name: make_array(value, form, case.seed, name) if isinstance(value, ArraySpec) else value
+        for name, value in case.arguments
+    }
+
+
+def cotangent_of(case: Case, shape: tuple[int, ...], dtype: str | None = None) -> np.ndarray:
+    """The cotangent of the case's value, of the given shape, in ``dtype`` (the case's by default)."""
+    if case.cotangent not in COTANGENTS:
+        raise UsageError(f"cotangent {case.cotangent!r} is not known; expected {choices(COTANGENTS)}.")
+    if case.cotangent == "ones":
+        return np.ones(shape)
+    return make_array(ArraySpec(case.cotangent, shape), format_named(dtype or case.dtype), case.seed, "cotangent")

@@ -1,0 +1,92 @@
+"""Run PyTorch on a case: prepare tensors, call the operation in the case's mode, return named outputs."""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcheck.cases.case import Case
+from gradcheck.cases.inputs import cotangent_of
+from gradcheck.errors import UsageError, choices
+from gradcheck.reference.registry import Reference
+from gradcheck.subject.modes import MODES
+from gradcheck.subject.tensors import bits_of, dtype_name, to_array, to_tensor, torch_value
+
+__all__ = ["Observed", "Operation", "run_case", "torch_operation"]
+
+Operation = Callable[..., torch.Tensor]
+
+_NO_KERNEL = re.compile(r"not implemented for|not supported|NotImplemented|no kernel|Could not run", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What PyTorch did: outputs by name (float64 arrays, exact), their dtypes and bits; or why there are none.
+
+    outcome: ``ran``, ``unsupported`` (PyTorch says that it has no such kernel) or ``raises``; words: PyTorch's own.
+    """
+
+    outcome: str
+    words: str = ""
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    bits: dict[str, bytes] = field(default_factory=dict)
+
+
+@functools.cache
+def torch_operation(name: str) -> Operation:
+    """The callable that a dotted name stands for. Raises UsageError where this PyTorch has none."""
+    found: Any = torch
+    for part in name.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            raise UsageError(f"torch {torch.__version__} has no {name}.")
+    return found
+
+
+def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subject: Operation | None = None) -> Observed:
+    """Run the case; ``subject`` stands in for PyTorch's own operation (planted faults do that).
+
+    Warnings of PyTorch about what was asked for are not errors here; exceptions become an outcome.
+    """
+    if case.mode not in MODES:
+        raise UsageError(f"mode {case.mode!r} is not known; expected {choices(MODES)}.")
+    call = subject or torch_operation(operation.name)
+    tensors = {name: _prepared(value, case) for name, value in arguments.items()}
+    leaves = {name: tensors[name] for name in operation.differentiable_in(arguments)}
+    for leaf in leaves.values():
+        leaf.requires_grad_(True)
+    first = operation.arrays[0]
+    words = {name: tensors[name] for name in tensors if name != first}
+
+    def cotangent(value: torch.Tensor) -> torch.Tensor:
+        name = dtype_name(value)
+        return to_tensor(cotangent_of(case, tuple(value.shape), name), name, case.device)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outputs = MODES[case.mode](lambda: call(tensors[first], **words), leaves, cotangent)
+    except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
+        words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        outcome = "unsupported" if _NO_KERNEL.search(str(error)) else "raises"
+        return Observed(outcome, f"{type(error).__name__}: {words_of_torch}")
+    return Observed(
+        "ran",
+        outputs={name: to_array(tensor) for name, tensor in outputs.items()},
+        dtypes={name: dtype_name(tensor) for name, tensor in outputs.items()},
+        bits={name: bits_of(tensor) for name, tensor in outputs.items()},
+    )
+
+
+def _prepared(value: Any, case: Case) -> Any:
+    if isinstance(value, np.ndarray):
+        return to_tensor(value, case.dtype, case.device, case.layout)
+    return torch_value(value)

@@ -1,0 +1,65 @@
+"""From exact float64 arrays to tensors of a dtype, device and layout, and back, without a rounding on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcheck.errors import UsageError, choices
+
+__all__ = ["LAYOUTS", "bits_of", "to_array", "to_tensor"]
+
+
+def _transposed(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers with the order of the dimensions reversed in memory."""
+    dims = tuple(reversed(range(tensor.dim())))
+    return tensor.permute(dims).contiguous().permute(dims)
+
+
+def _sliced(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers as every second element of the last dimension of a larger tensor."""
+    if tensor.dim() == 0:
+        return tensor
+    wide = torch.zeros((*tensor.shape[:-1], 2 * tensor.shape[-1]), dtype=tensor.dtype, device=tensor.device)
+    wide[..., ::2] = tensor
+    return wide[..., ::2]
+
+
+LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "contiguous": lambda tensor: tensor,
+    "transposed": _transposed,
+    "sliced": _sliced,
+}
+
+
+def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contiguous") -> torch.Tensor:
+    """A tensor of the array's numbers; integer arrays become int64 whatever the dtype. The array is never shared."""
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout {layout!r} is not known; expected {choices(LAYOUTS)}.")
+    if array.dtype.kind in "iu":
+        return torch.from_numpy(np.array(array, dtype=np.int64)).to(device)
+    tensor = torch.from_numpy(np.array(array, dtype=np.float64)).to(device=device, dtype=getattr(torch, dtype))
+    return LAYOUTS[layout](tensor)
+
+
+def to_array(tensor: torch.Tensor) -> np.ndarray:
+    """The tensor's numbers in float64, exactly; shape as the tensor's."""
+    return tensor.detach().to(device="cpu", dtype=torch.float64).resolve_conj().resolve_neg().numpy()
+
+
+def bits_of(tensor: torch.Tensor) -> bytes:
+    """The tensor's elements, in row-major order, byte by byte."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def torch_value(value: Any) -> Any:
+    """A hyperparameter as PyTorch takes it: the name of a dtype becomes the dtype."""
+    return getattr(torch, value) if value in ("float64", "float32", "float16", "bfloat16") else value

@@ -1,0 +1,190 @@
+"""Judge what PyTorch did on a case by the reference's running error bounds."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic import Bounded, RoundingModel, rounding_model
+from gradcheck.cases.case import ArraySpec, Case
+from gradcheck.cases.inputs import arguments_of, cotangent_of
+from gradcheck.formats import Format, format_named
+from gradcheck.reference.evaluate import bounded_outputs
+from gradcheck.reference.registry import Reference, reference_named
+from gradcheck.subject.run import Observed, Operation, run_case
+from gradcheck.verdict.verdict import Verdict, Witness
+
+__all__ = ["error_ratios", "judge_case", "stored_bound"]
+
+
+def judge_case(case: Case, *, operation: Reference | None = None, subject: Operation | None = None) -> list[Verdict]:
+    """Verdicts on every output of the case; one verdict on ``value`` where PyTorch did not run.
+
+    operation and subject stand in for the registered reference and for PyTorch's own function (planted faults).
+    """
+    operation = operation or reference_named(case.operation)
+    arguments = arguments_of(case)
+    observed = run_case(operation, case, arguments, subject)
+    return judge_observed(operation, case, arguments, observed)
+
+
+def judge_observed(operation: Reference, case: Case, arguments: dict[str, Any], observed: Observed) -> list[Verdict]:
+    """Verdicts on outputs that were observed already."""
+    if observed.outcome != "ran":
+        return [_verdict(case, "value", observed.outcome, np.nan, np.nan, np.nan, "", words=observed.words)]
+    low_precision = format_named(case.dtype).bits == 16
+
+    def cotangent(shape: tuple[int, ...]) -> np.ndarray:
+        return cotangent_of(case, shape, observed.dtypes["value"])
+
+    grades = {
+        grade: bounded_outputs(operation, arguments, cotangent, rounding_model(case.dtype, case.device, grade))
+        for grade in (("agrees", "coarse") if low_precision else ("agrees",))
+    }
+    notes = _place_notes(operation, case, observed)
+    return [
+        _judge_output(
+            case, arguments, observed, name, reference, grades.get("coarse", {}).get(name), notes.get(name, ())
+        )
+        for name, reference in grades["agrees"].items()
+    ]
+
+
+def _judge_output(
+    case: Case,
+    arguments: dict[str, Any],
+    observed: Observed,
+    name: str,
+    reference: Bounded,
+    coarse: Bounded | None,
+    notes: tuple[str, ...],
+) -> Verdict:
+    got = observed.outputs[name]
+    digest = hashlib.sha256(observed.bits[name]).hexdigest()[:16]
+    if got.shape != reference.shape:
+        words = f"{name} has shape {got.shape}, should be {reference.shape}"
+        return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
+    if observed.dtypes[name] != reference.model.store.name:
+        words = f"{name} has dtype {observed.dtypes[name]}, should be {reference.model.store.name}"
+        return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
+    with np.errstate(all="ignore"):
+        ratios = error_ratios(got, reference)
+        worst = float(ratios.max(initial=0.0))
+        worst_coarse = worst if coarse is None else min(worst, float(error_ratios(got, coarse).max(initial=0.0)))
+        ulp = _worst_ulp(got, np.asarray(reference.value), reference.model.store)
+        status = "agrees" if worst <= 1.0 else "coarse" if worst_coarse <= 1.0 else "deviates"
+        witness = None if status == "agrees" else _witness(arguments, got, reference, ratios)
+    return _verdict(case, name, status, worst, worst_coarse, ulp, digest, witness=witness, notes=notes)
+
+
+def stored_bound(reference: Bounded) -> np.ndarray:
+    """The bound of an output once it has been rounded to the storage format."""
+    model: RoundingModel = reference.model
+    bound = reference.full_bound()
+    if model.rounds_on_store:
+        bound = bound + (np.abs(reference.value) + bound) * model.store.roundoff + model.store.smallest_subnormal
+    return bound
+
+
+def error_ratios(got: np.ndarray, reference: Bounded) -> np.ndarray:
+    """|got - value| / bound, element by element; 0 where a special value is matched, inf where it is not.
+
+    Where the bound is infinite (an intermediate may overflow) anything is accepted; where the result itself may
+    overflow, the infinity of its sign is accepted as well.
+    """
+    value, bound = np.asarray(reference.value), stored_bound(reference)
+    error = np.abs(got - value)
+    ratios = np.where(error == 0.0, 0.0, error / bound)
+    # Slow path for special values only: a NaN ratio or an infinite error.
+    if not ratios.max(initial=0.0) <= np.finfo(np.float64).max:
+        matched = (got == value) | (np.isnan(got) & np.isnan(value))
+        overflowed = (
+            np.isinf(got) & (np.sign(got) == np.sign(value)) & (np.abs(value) + bound > reference.model.store.largest)
+        )
+        ratios = np.where(np.isnan(ratios), np.inf, ratios)
+        ratios = np.where(matched | overflowed | np.isinf(bound), 0.0, ratios)
+    return ratios
+
+
+def _worst_ulp(got: np.ndarray, value: np.ndarray, form: Format) -> float:
+    """Worst error in ulps of the format at the reference's value, over elements where both are finite."""
+    both = np.isfinite(got) & np.isfinite(value)
+    if not both.all():
+        got, value = np.where(both, got, 0.0), np.where(both, value, 0.0)
+    return float((np.abs(got - value) / form.ulp(value)).max(initial=0.0))
+
+
+def _witness(arguments: dict[str, Any], got: np.ndarray, reference: Bounded, ratios: np.ndarray) -> Witness:
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
+    bound = np.broadcast_to(stored_bound(reference), ratios.shape)
+    inputs = tuple(
+        (name, float(array[index]))
+        for name, array in arguments.items()
+        if isinstance(array, np.ndarray) and array.shape == ratios.shape
+    )
+    return Witness(
+        index=index,
+        inputs=inputs,
+        got=float(got[index]),
+        should_be=float(np.asarray(reference.value)[index]),
+        bound=float(bound[index]),
+        exceeding=int((ratios > 1.0).sum()),
+        elements=int(ratios.size),
+        excess=_excess(inputs and next(iter(arguments.values())), got, np.asarray(reference.value), ratios),
+    )
+
+
+def _excess(first: Any, got: np.ndarray, value: np.ndarray, ratios: np.ndarray) -> tuple[tuple[str, float], ...]:
+    """Worst ratio above 1 by kind of element (see Witness); ``first`` is the first input."""
+    kinds = {
+        "nan input": np.isnan(first) if np.shape(first) == ratios.shape else np.zeros(ratios.shape, dtype=bool),
+        "nan": np.isnan(got) != np.isnan(value),
+        "overflow": np.isinf(got) & np.isfinite(value),
+        "ordinary": np.ones(ratios.shape, dtype=bool),
+    }
+    left, excess = ratios > 1.0, []
+    for kind, mask in kinds.items():
+        here = left & mask
+        if here.any():
+            excess.append((kind, float(ratios[here].max())))
+        left = left & ~mask
+    return tuple(excess)
+
+
+def _place_notes(operation: Reference, case: Case, observed: Observed) -> dict[str, tuple[str, ...]]:
+    """Where one number throughout went in, an elementwise operation should give one number throughout.
+
+    Where only bits differ within the bound, that is information, not a deviation.
+    """
+    first = dict(case.arguments)[operation.arrays[0]]
+    uniform = isinstance(first, ArraySpec) and first.kind == "repeated" and case.cotangent == "repeated"
+    if not (operation.elementwise and uniform):
+        return {}
+    notes: dict[str, tuple[str, ...]] = {}
+    for name, output in observed.outputs.items():
+        distinct = len(np.unique(output))
+        if distinct > 1:
+            notes[name] = (f"{distinct} different results for one number, depending on its place in the tensor",)
+    return notes
+
+
+def _verdict(
+    case: Case, output: str, status: str, ratio: float, coarse: float, ulp: float, digest: str, **more: Any
+) -> Verdict:
+    return Verdict(
+        operation=case.operation,
+        mode=case.mode,
+        dtype=case.dtype,
+        device=case.device,
+        layout=case.layout,
+        output=output,
+        status=status,
+        error_over_bound=ratio,
+        error_over_storage_bound=coarse,
+        ulp=ulp,
+        case=str(case),
+        digest=digest,
+        **more,
+    )
