@@ -55,8 +55,8 @@ class Ball(Composite):
             return Ball(_objects(function(self.array)))
         first, rest = args[0], args[1:]
         moved = function(first.array if isinstance(first, Ball) else [balls(p).array for p in first], *rest, **kwargs)
-        if function is np.pad:  # NumPy pads objects with the int 0
-            moved = np.vectorize(flint.arb, otypes=[object])(moved) if moved.size else moved
+        if function is np.pad:  # NumPy pads objects with an integer 0
+            moved = np.frompyfunc(lambda x: x if isinstance(x, flint.arb) else flint.arb(int(x)), 1, 1)(moved)
         return Ball(_objects(moved))
 
     def __float__(self) -> float:
@@ -152,6 +152,14 @@ def _log_expit(x: flint.arb) -> flint.arb:
     return -(-x).exp().log1p()
 
 
+def _log(x: flint.arb) -> flint.arb:
+    return flint.arb.neg_inf() if x.is_zero() else x.log()
+
+
+def _log1p(x: flint.arb) -> flint.arb:
+    return flint.arb.neg_inf() if x == -1 else x.log1p()
+
+
 def _power(a: Any, b: Any) -> Ball:
     if np.ndim(b) == 0 and not isinstance(b, Composite) and float(b) == 2.0:
         return balls(a) * balls(a)
@@ -220,8 +228,8 @@ Ball.ufuncs |= {
     np.sqrt: _elementwise(lambda x: x.sqrt()),
     np.exp: _elementwise(lambda x: x.exp()),
     np.expm1: _elementwise(lambda x: x.expm1()),
-    np.log: _elementwise(lambda x: x.log()),
-    np.log1p: _elementwise(lambda x: x.log1p()),
+    np.log: _elementwise(_log),
+    np.log1p: _elementwise(_log1p),
     np.tanh: _elementwise(lambda x: x.tanh()),
     special.erf: _elementwise(lambda x: x.erf()),
     special.log_expit: _elementwise(_log_expit),

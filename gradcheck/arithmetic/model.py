@@ -30,6 +30,9 @@ LAMBDA = math.sqrt(2.0 * math.log(2.0 / FAILURE_PROBABILITY))
 OWN_ROUNDOFF = FORMATS["float64"].roundoff
 """The reference itself is evaluated in float64, and its own rounding is part of every bound."""
 
+UPWARD = 1.0 + 2.0**-30
+"""Bounds are evaluated in float64 and have to be rounded up: this pays for 2^22 of their own roundings."""
+
 GRADES = ("agrees", "coarse")
 """`agrees`: computes in the working format and rounds once per stored tensor; `coarse`: rounds every operation to the
 storage format."""
@@ -59,8 +62,10 @@ class RoundingModel:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        set_(self, "unit", self.work.roundoff + OWN_ROUNDOFF)
-        set_(self, "eta", self.work.smallest_normal if self.flushed else self.work.smallest_subnormal)
+        set_(self, "unit", (self.work.roundoff + OWN_ROUNDOFF) * UPWARD)
+        eta = self.work.smallest_normal if self.flushed else self.work.smallest_subnormal
+        # The bound of a product is three products itself, each of which loses up to η/2 where float64 underflows.
+        set_(self, "eta", 4.0 * eta if self.work.name == "float64" else eta)
         set_(self, "largest", self.work.largest)
         # A value that may overflow has at least this rounding error: one comparison of the largest bound finds it.
         set_(self, "alarm", self.work.largest * self.work.roundoff * 0.5)
@@ -76,7 +81,7 @@ class RoundingModel:
         the result is rounded to it once more.
         """
         ulps = ACCURACY[name][self.device]
-        error = 2.0 * ulps * (self.library.roundoff + OWN_ROUNDOFF)
+        error = 2.0 * ulps * (self.library.roundoff + OWN_ROUNDOFF) * UPWARD
         return error + self.work.roundoff if self.library.precision > self.work.precision else error
 
     def sum_factor(self, terms: int) -> float:

@@ -7,6 +7,7 @@ format, so that nothing can be said; a non-finite value with bound 0 is certain 
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,22 +15,28 @@ import numpy as np
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.protocol import Composite
 
-__all__ = ["Bounded", "finish", "lift", "repair", "total"]
+__all__ = ["Bounded", "finish", "lift", "lift_array", "reach", "repair", "total"]
 
 
 class Bounded(Composite):
-    """value: float64 array; bound: float64 array that broadcasts to it, or None (exact); model: how to round."""
+    """value: float64 array; bound: float64 array that broadcasts to it, or None (exact); model: how to round.
 
-    __slots__ = ("bound", "model", "value")
+    top: a number that no |value| + bound exceeds, inf where none is known. It decides in one comparison of scalars,
+    for most operations, that nothing can overflow.
+    """
+
+    __slots__ = ("_magnitude", "bound", "model", "top", "value")
     ufuncs: ClassVar[dict[Any, Any]] = {}
     functions: ClassVar[dict[Any, Any]] = {}
     priority = 1
     rules_file = "gradcheck/arithmetic/running_rules.py"
 
-    def __init__(self, value: Any, bound: Any, model: RoundingModel) -> None:
+    def __init__(self, value: Any, bound: Any, model: RoundingModel, top: float = math.inf) -> None:
         self.value = value
         self.bound = bound
         self.model = model
+        self.top = top
+        self._magnitude: Any = None
 
     def __repr__(self) -> str:
         return f"Bounded({self.value!r} ± {self.bound!r})"
@@ -38,43 +45,57 @@ class Bounded(Composite):
     def shape(self) -> tuple[int, ...]:
         return np.shape(self.value)
 
+    @property
+    def magnitude(self) -> Any:
+        """|value|, kept once it was asked for: never change it in place."""
+        if self._magnitude is None:
+            self._magnitude = np.abs(self.value)
+        return self._magnitude
+
     def __float__(self) -> float:
         return float(self.value)
 
     def full_bound(self) -> np.ndarray:
         """The bound as an array of the value's shape, zeros where the value is exact."""
-        return np.zeros(self.shape) if self.bound is None else np.broadcast_to(self.bound, self.shape)
+        if self.bound is None:
+            return np.zeros(self.shape)
+        return self.bound if np.shape(self.bound) == self.shape else np.broadcast_to(self.bound, self.shape)
 
     def _map(self, function: Any, *args: Any, **kwargs: Any) -> Bounded:
         if not args:
             bound = None if self.bound is None else function(self.full_bound())
-            return Bounded(function(self.value), bound, self.model)
+            return Bounded(function(self.value), bound, self.model, self.top)
         first, rest = args[0], args[1:]
         if isinstance(first, Bounded):
             bound = None if first.bound is None else function(first.full_bound(), *rest, **kwargs)
-            return Bounded(function(first.value, *rest, **kwargs), bound, self.model)
+            return Bounded(function(first.value, *rest, **kwargs), bound, self.model, first.top)
         parts = [lift(part, self.model) for part in first]
         bound = None
         if any(part.bound is not None for part in parts):
             bound = function([part.full_bound() for part in parts], *rest, **kwargs)
-        return Bounded(function([part.value for part in parts], *rest, **kwargs), bound, self.model)
+        top = max(part.top for part in parts)
+        return Bounded(function([part.value for part in parts], *rest, **kwargs), bound, self.model, top)
 
     def __gradcheck_stored__(self) -> Bounded:
         """One rounding to the storage format, where that is narrower than the format computed in."""
         return self._rounded_to_store() if self.model.rounds_on_store else self
 
     def _rounded_to_store(self) -> Bounded:
-        store, magnitude = self.model.store, np.abs(self.value)
-        finite = np.isfinite(self.value)
-        bound = total(magnitude * store.roundoff + store.smallest_subnormal, self.bound)
-        bound = np.where(finite, np.where(magnitude + bound > store.largest, np.inf, bound), self.full_bound())
-        return Bounded(self.value, bound, self.model)
+        store = self.model.store
+        bound = total(self.magnitude * store.roundoff + store.smallest_subnormal, self.bound)
+        top = self.top * (1.0 + 2.0 * store.roundoff) + 2.0 * store.smallest_subnormal
+        if not top <= store.largest:
+            finite = np.isfinite(self.value)
+            overflow = self.magnitude + bound > store.largest
+            bound = np.where(finite, np.where(overflow, np.inf, bound), self.full_bound())
+            top = math.inf
+        return Bounded(self.value, bound, self.model, top)
 
     def __gradcheck_number__(self, value: float) -> Bounded:
         return lift(float(value), self.model)
 
     def __gradcheck_pi__(self) -> Bounded:
-        return Bounded(np.float64(np.pi), np.pi * self.model.unit, self.model)
+        return Bounded(np.float64(np.pi), np.float64(np.pi * self.model.unit), self.model, 4.0)
 
     def __gradcheck_dtype__(self) -> str:
         return self.model.store.name
@@ -83,9 +104,18 @@ class Bounded(Composite):
         if dtype == self.model.store.name:
             return self
         model = self.model.casting_to(dtype)
-        cast = Bounded(self.value, self.bound, model)
+        cast = Bounded(self.value, self.bound, model, self.top)
         widens = model.store.precision >= self.model.store.precision and model.largest >= self.model.largest
         return cast if widens else cast._rounded_to_store()
+
+
+def lift_array(array: np.ndarray, model: RoundingModel) -> Bounded:
+    """An array of numbers of the subject's format: exact."""
+    magnitude = np.abs(array)
+    top = float(magnitude.max(initial=0.0))
+    number = Bounded(array, None, model, top if top <= model.largest else math.inf)
+    number._magnitude = magnitude
+    return number
 
 
 def lift(operand: Any, model: RoundingModel) -> Bounded:
@@ -98,7 +128,8 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
             number = float(operand)
             exact = np.isinf(number) or model.work.holds(number)
             bound = None if exact else np.float64(abs(number) * model.work.roundoff + model.eta)
-            known = model._numbers[operand] = Bounded(np.float64(number), bound, model)
+            top = abs(number) * 1.5 if math.isfinite(number) else math.inf
+            known = model._numbers[operand] = Bounded(np.float64(number), bound, model, top)
         return known
     array = np.asarray(operand)
     if array.dtype.kind in "biu":
@@ -111,26 +142,37 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
 def total(first: Any, *rest: Any) -> Any:
     """The sum of bounds; ``first`` is a fresh array of full shape (it is added to in place), None counts as zero."""
     for term in rest:
-        if term is None:
-            continue
-        if np.shape(term) == np.shape(first) or np.shape(term) == ():
+        if term is not None:
             first += term
-        else:
-            first = first + term
     return first
 
 
+def reach(number: Bounded) -> Any:
+    """|value| + bound: nothing that the subject may have in its place is larger."""
+    return number.magnitude if number.bound is None else number.magnitude + number.bound
+
+
 def finish(
-    model: RoundingModel, value: Any, bound: Any, *operands: Bounded, pole: bool = False, uncertain: Any = False
+    model: RoundingModel,
+    value: Any,
+    bound: Any,
+    *operands: Bounded,
+    top: float = math.inf,
+    pole: bool = False,
+    uncertain: Any = None,
 ) -> Bounded:
     """``Bounded(value, bound)`` after a look at overflow and special values.
 
-    pole: whether the operation gives inf or NaN for finite operands by definition (1/0, log 0), not by overflow;
-    uncertain: where the operands' errors reach such a pole.
+    The bound contains at least one rounding of the value. top: as of the result, where the operands tell it; pole:
+    whether the operation gives inf or NaN for finite operands by definition (1/0, log 0), not by overflow; uncertain:
+    where the operands' errors reach such a pole.
     """
-    if not np.maximum.reduce(bound, axis=None, initial=0.0) <= model.alarm:
-        bound = repair(model, np.asarray(value), bound, operands, pole, uncertain)
-    return Bounded(value, bound, model)
+    if top <= model.safe:
+        return Bounded(value, bound, model, top)
+    peak = float(np.maximum.reduce(bound, axis=None, initial=0.0))
+    if peak <= model.alarm and uncertain is None:
+        return Bounded(value, bound, model, peak * model.peak_to_top)
+    return Bounded(value, repair(model, np.asarray(value), bound, operands, pole, uncertain), model)
 
 
 def repair(
@@ -139,10 +181,10 @@ def repair(
     bound: Any,
     operands: tuple[Bounded, ...],
     pole: bool = False,
-    uncertain: Any = False,
+    uncertain: Any = None,
 ) -> np.ndarray:
     """The bound where values are not finite, or may not be in the subject's format."""
-    unknown = np.zeros(value.shape, dtype=bool) | uncertain
+    unknown = np.zeros(value.shape, dtype=bool) if uncertain is None else np.zeros(value.shape, dtype=bool) | uncertain
     special = np.zeros(value.shape, dtype=bool) | pole
     for operand in operands:
         special |= ~np.isfinite(operand.value)

@@ -10,7 +10,7 @@ import torch
 
 from gradcheck.errors import UsageError
 
-__all__ = ["check_device", "facts"]
+__all__ = ["check_device", "facts", "use_one_thread"]
 
 
 def check_device(device: str) -> None:
@@ -29,6 +29,11 @@ def check_device(device: str) -> None:
     index = torch.device(device).index
     if index is not None and index >= torch.cuda.device_count():
         raise UsageError(f"device {device!r}: there are {torch.cuda.device_count()} cuda devices here.")
+
+
+def use_one_thread() -> None:
+    """Let PyTorch compute in one thread."""
+    torch.set_num_threads(1)
 
 
 def facts(device: str = "cpu") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.verdict import Verdict, Witness
 
-__all__ = ["error_ratios", "judge_case", "stored_bound"]
+__all__ = ["bounds_of", "error_ratios", "judge_against", "judge_case", "judge_observed", "stored_bound"]
 
 
 def judge_case(case: Case, *, operation: Reference | None = None, subject: Operation | None = None) -> list[Verdict]:
@@ -32,17 +32,34 @@ def judge_case(case: Case, *, operation: Reference | None = None, subject: Opera
 
 def judge_observed(operation: Reference, case: Case, arguments: dict[str, Any], observed: Observed) -> list[Verdict]:
     """Verdicts on outputs that were observed already."""
+    return judge_against(operation, case, arguments, observed, bounds_of(operation, case, arguments, observed))
+
+
+Bounds = dict[str, dict[str, Bounded]]
+"""By grade and output: what the reference says."""
+
+
+def bounds_of(operation: Reference, case: Case, arguments: dict[str, Any], observed: Observed) -> Bounds:
+    """The outputs of the reference with their bounds; nothing where PyTorch did not run."""
     if observed.outcome != "ran":
-        return [_verdict(case, "value", observed.outcome, np.nan, np.nan, np.nan, "", words=observed.words)]
+        return {}
     low_precision = format_named(case.dtype).bits == 16
 
     def cotangent(shape: tuple[int, ...]) -> np.ndarray:
         return cotangent_of(case, shape, observed.dtypes["value"])
 
-    grades = {
+    return {
         grade: bounded_outputs(operation, arguments, cotangent, rounding_model(case.dtype, case.device, grade))
         for grade in (("agrees", "coarse") if low_precision else ("agrees",))
     }
+
+
+def judge_against(
+    operation: Reference, case: Case, arguments: dict[str, Any], observed: Observed, grades: Bounds
+) -> list[Verdict]:
+    """Verdicts on outputs by bounds that were evaluated already: one evaluation serves many tampered subjects."""
+    if observed.outcome != "ran":
+        return [_verdict(case, "value", observed.outcome, np.nan, np.nan, np.nan, "", words=observed.words)]
     notes = _place_notes(operation, case, observed)
     return [
         _judge_output(
@@ -72,10 +89,13 @@ def _judge_output(
     with np.errstate(all="ignore"):
         ratios = error_ratios(got, reference)
         worst = float(ratios.max(initial=0.0))
-        worst_coarse = worst if coarse is None else min(worst, float(error_ratios(got, coarse).max(initial=0.0)))
+        # An element may be within either bound.
+        coarse_ratios = ratios if coarse is None else np.minimum(ratios, error_ratios(got, coarse))
+        worst_coarse = float(coarse_ratios.max(initial=0.0))
         ulp = _worst_ulp(got, np.asarray(reference.value), reference.model.store)
         status = "agrees" if worst <= 1.0 else "coarse" if worst_coarse <= 1.0 else "deviates"
-        witness = None if status == "agrees" else _witness(arguments, got, reference, ratios)
+        exceeding = coarse_ratios if status == "deviates" else ratios
+        witness = None if status == "agrees" else _witness(arguments, got, reference, exceeding)
     return _verdict(case, name, status, worst, worst_coarse, ulp, digest, witness=witness, notes=notes)
 
 

@@ -36,7 +36,9 @@ def layer_norm(
     """(x - mean)/√(variance + eps)·weight + bias over the last len(normalized_shape) dimensions (Ba et al. 2016).
 
     The variance is the biased one. x: (…, *normalized_shape), weight and bias: normalized_shape. The kernel stores
-    mean and reciprocal standard deviation of each row and multiplies with them as x·rstd - mean·rstd.
+    mean and reciprocal standard deviation of each row; both value and gradient are affine in x with coefficients of
+    the row, x·rstd - mean·rstd and rstd·g·weight + slope·x + offset, which cancels where |mean| is large. That route
+    is stated here; the textbook form promises more.
     """
     dims = np.ndim(x)
     axes = tuple(range(dims - len(normalized_shape), dims))
@@ -51,8 +53,11 @@ def layer_norm(
 
     def layer_norm_vjp(g: Any) -> dict[str, Any]:
         scaled = g if weight is None else g * weight
-        along = np.sum(scaled * normal, axis=axes, keepdims=True) / n
-        gradients = {"x": rstd * (scaled - np.sum(scaled, axis=axes, keepdims=True) / n - normal * along)}
+        along_x = np.sum(scaled * x, axis=axes, keepdims=True)
+        along_one = np.sum(scaled, axis=axes, keepdims=True)
+        slope = (along_one * mean - along_x) * rstd * rstd * rstd / n
+        offset = -slope * mean - along_one * rstd / n
+        gradients = {"x": rstd * scaled + slope * x + offset}
         if weight is not None:
             gradients["weight"] = sum_over_batch(g * normal, batch)
         if bias is not None:

@@ -103,6 +103,8 @@ def smooth_l1_loss(x: Any, target: Any, *, reduction: str = "mean", beta: Any = 
 
     At z = beta the linear branch holds. beta = 0 is l1_loss.
     """
+    if float(beta) == 0.0:
+        return l1_loss(x, target, reduction=reduction)
     difference = x - target
     z = np.abs(difference)
     inside = z < beta

@@ -1,0 +1,94 @@
+"""What a run found, put together: one row per operation and dtype, and the verdicts that need a look."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import median
+
+from gradcheck.verdict.ledger import Entry, Ledger
+from gradcheck.verdict.verdict import STATUSES, Verdict
+
+__all__ = ["Row", "Summary"]
+
+
+@dataclass
+class Row:
+    """Worst figures of one operation in one dtype. forward: of ``value``; backward: of the gradients."""
+
+    operation: str
+    dtype: str
+    cases: set[str] = field(default_factory=set)
+    forward: list[float] = field(default_factory=list)
+    backward: list[float] = field(default_factory=list)
+    ulp: float = 0.0
+    statuses: Counter[str] = field(default_factory=Counter)
+    known: int = 0
+
+    def add(self, verdict: Verdict, known: bool) -> None:
+        self.cases.add(verdict.case)
+        self.statuses[verdict.status] += 1
+        self.known += known
+        if not math.isnan(verdict.error_over_bound):
+            (self.forward if verdict.output == "value" else self.backward).append(verdict.error_over_bound)
+            self.ulp = max(self.ulp, verdict.ulp)
+
+    @property
+    def status(self) -> str:
+        """The worst status met."""
+        return max(self.statuses, key=STATUSES.index)
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        return (median(self.forward or [math.nan]), median(self.backward or [math.nan]))
+
+
+class Summary:
+    """Collects verdicts, asks the ledger about the bad ones, and says what the exit status is."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.unknown: list[Verdict] = []
+        self.coarse: list[Verdict] = []
+        self.noted: list[Verdict] = []
+        self.known: dict[Entry, list[Verdict]] = {}
+
+    def add(self, verdicts: Iterable[Verdict]) -> None:
+        for verdict in verdicts:
+            entry = self.ledger.match(verdict) if verdict.status in ("deviates", "raises") else None
+            row = self.rows.setdefault((verdict.operation, verdict.dtype), Row(verdict.operation, verdict.dtype))
+            row.add(verdict, known=entry is not None)
+            if entry is not None:
+                self.known.setdefault(entry, []).append(verdict)
+            elif verdict.status in ("deviates", "raises", "crashed", "timed out"):
+                self.unknown.append(verdict)
+            elif verdict.status == "coarse":
+                self.coarse.append(verdict)
+            if verdict.notes:
+                self.noted.append(verdict)
+
+    @property
+    def cases(self) -> int:
+        return sum(len(row.cases) for row in self.rows.values())
+
+    @property
+    def verdicts(self) -> int:
+        return sum(sum(row.statuses.values()) for row in self.rows.values())
+
+    def exit_status(self, strict: bool = False) -> int:
+        """0: nothing beyond the ledger; 1: something deviates (with ``strict``: or is coarse)."""
+        return int(bool(self.unknown) or (strict and bool(self.coarse)))
+
+
+def worst_of_each(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The worst verdict of each operation, output, dtype and status, and how many there are is left to the caller."""
+    worst: dict[tuple[str, ...], Verdict] = {}
+    for verdict in verdicts:
+        key = (verdict.operation, verdict.dtype, verdict.device, verdict.layout, verdict.output, verdict.status)
+        held = worst.get(key)
+        if held is None or verdict.error_over_bound > held.error_over_bound:
+            worst[key] = verdict
+    return list(worst.values())

@@ -1,0 +1,43 @@
+"""What a worker process does. Imports inside the functions, so that the parent never imports torch."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from gradcheck.cases.case import Case
+from gradcheck.run.plan import Piece, cases_of
+from gradcheck.verdict.verdict import Verdict
+
+__all__ = ["PRELOADED", "device_facts", "judge_one", "judge_piece", "start_worker"]
+
+PRELOADED = ["gradcheck.verdict.judge"]
+"""What the forkserver imports once for all workers; torch comes with it."""
+
+
+def start_worker() -> None:
+    """One thread each, so that workers share the cores fairly; Ctrl-C is the parent's to handle."""
+    from gradcheck.subject.facts import use_one_thread
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    use_one_thread()
+
+
+def judge_piece(piece: Piece) -> list[Verdict]:
+    """Verdicts on all cases of a piece."""
+    return [verdict for case in cases_of(piece) for verdict in judge_one(case)]
+
+
+def judge_one(case: Case) -> list[Verdict]:
+    """Verdicts on one case; also used alone, to find the case that crashed or hung a piece."""
+    from gradcheck.verdict.judge import judge_case
+
+    return judge_case(case)
+
+
+def device_facts(device: str) -> dict[str, Any]:
+    """Facts about the run, after a look whether PyTorch can compute on the device (UsageError if not)."""
+    from gradcheck.subject.facts import check_device, facts
+
+    check_device(device)
+    return facts(device)
