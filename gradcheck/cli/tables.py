@@ -14,7 +14,7 @@ from rich.table import Table
 from gradcheck.run.summary import Row, Summary, worst_of_each
 from gradcheck.verdict.sentence import replay_line, sentence
 
-__all__ = ["print_report", "progress_bar"]
+__all__ = ["announce", "print_report", "progress_bar"]
 
 STYLES = {"agrees": "green", "coarse": "yellow", "unsupported": "dim", "known": "cyan"}
 LISTED = 40
@@ -25,6 +25,12 @@ def progress_bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def announce(bar: Progress, words: str) -> None:
+    """One line on standard error where there is no live bar, so that a log shows that the run has begun."""
+    if bar.disable:
+        print(f"gradcheck: {words}", file=sys.stderr, flush=True)
 
 
 def print_report(summary: Summary, facts: dict[str, Any], interrupted: bool) -> None:

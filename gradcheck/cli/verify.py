@@ -95,7 +95,7 @@ def _run(
     selection: Selection, jobs: int, summary: Summary, collected: list[Verdict] | None
 ) -> tuple[dict[str, Any], bool]:
     """Judge the selection under a progress bar; the facts of the run, and whether Ctrl-C ended it."""
-    from gradcheck.cli.tables import progress_bar
+    from gradcheck.cli.tables import announce, progress_bar
     from gradcheck.run.plan import pieces
     from gradcheck.run.workers import Workers
 
@@ -106,6 +106,7 @@ def _run(
             task = bar.add_task("importing torch", total=sum(len(piece) for piece in plan))
             for device in selection.devices:
                 facts = workers.facts(device)
+            announce(bar, f"{bar.tasks[task].total:.0f} cases in {jobs} processes, torch {facts['torch']}")
             for piece, verdicts in workers.verdicts(plan):
                 summary.add(verdicts)
                 if collected is not None:

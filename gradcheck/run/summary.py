@@ -84,10 +84,16 @@ class Summary:
 
 
 def worst_of_each(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The worst verdict of each operation, output, dtype and status, and how many there are is left to the caller."""
+    """The worst verdict of each operation, dtype, device, layout, output, status and kind of worst element."""
     worst: dict[tuple[str, ...], Verdict] = {}
     for verdict in verdicts:
-        key = (verdict.operation, verdict.dtype, verdict.device, verdict.layout, verdict.output, verdict.status)
+        place = (verdict.operation, verdict.dtype, verdict.device, verdict.layout, verdict.output)
+        kind = (
+            max(verdict.witness.excess, key=lambda pair: pair[1])[0]
+            if verdict.witness and verdict.witness.excess
+            else ""
+        )
+        key = (*place, verdict.status, kind)
         held = worst.get(key)
         if held is None or verdict.error_over_bound > held.error_over_bound:
             worst[key] = verdict
