@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gradcheck import __version__
+from gradcheck.cli.certify import certify
 from gradcheck.cli.verify import verify
 from gradcheck.errors import GradcheckError
 
@@ -90,3 +91,4 @@ def replay(case: str, ledger_file: str | None) -> None:
 
 
 main.add_command(verify)
+main.add_command(certify)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradcheck.cli.files import writable, write_json
 from gradcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def verify(
     from gradcheck.run.summary import Summary
     from gradcheck.verdict.ledger import load_ledger
 
-    target = _writable(json_file)
+    target = writable("--json", json_file)
     selection = _selection(names, dtypes, devices, layouts, cases, seed)
     summary = Summary(load_ledger(Path(ledger_file) if ledger_file else None))
     collected: list[Verdict] | None = [] if target else None
@@ -65,7 +65,7 @@ def verify(
 
     print_report(summary, facts, interrupted)
     if target is not None:
-        _write_json(target, facts, collected or [])
+        write_json(target, {"run": facts, "verdicts": [verdict.as_json() for verdict in collected or []]})
     sys.exit(130 if interrupted else summary.exit_status(strict))
 
 
@@ -115,22 +115,3 @@ def _run(
     except KeyboardInterrupt:
         return facts, True
     return facts, False
-
-
-def _writable(name: str | None) -> Path | None:
-    """The path of --json, once it is clear that it can be written: an hour's work is not to be lost on a typo."""
-    if name is None:
-        return None
-    path = Path(name)
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"--json {name!r}: expected a file in an existing folder.")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"--json {name!r} cannot be written.")
-    return path
-
-
-def _write_json(path: Path, facts: dict[str, Any], verdicts: list[Verdict]) -> None:
-    content = json.dumps({"run": facts, "verdicts": [verdict.as_json() for verdict in verdicts]}, indent=1)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(content + "\n", encoding="utf-8")
-    beside.replace(path)
