@@ -20,6 +20,9 @@ from gradcheck.arithmetic.protocol import Composite
 __all__ = ["Ball", "ball_precision", "balls", "enclosure"]
 
 
+UNDECIDED = 2
+
+
 @contextmanager
 def ball_precision(bits: int) -> Iterator[None]:
     """Evaluate balls at ``bits`` bits inside the ``with`` block. The precision is flint's own, one per process."""
@@ -115,15 +118,21 @@ def _elementwise(function: Callable[..., Any]) -> Callable[..., Ball]:
     return rule
 
 
-def _comparison(holds: Callable[[Any, Any], bool], fails: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
-    """Undecided where neither the comparison nor its opposite holds for all points of the balls (NaN: it fails)."""
+def _comparison(
+    holds: Callable[[Any, Any], bool], fails: Callable[[Any, Any], bool], of_nan: bool = False
+) -> Callable[[Any, Any], Any]:
+    """Undecided where neither the comparison nor its opposite holds for all points; of_nan: the outcome with NaN."""
+
+    def outcome(x: flint.arb, y: flint.arb) -> int:
+        if x.is_nan() or y.is_nan():
+            return int(of_nan)
+        return 1 if holds(x, y) else 0 if fails(x, y) else UNDECIDED
+
+    vectorised = np.frompyfunc(outcome, 2, 1)
 
     def rule(a: Any, b: Any) -> Any:
-        first, second = balls(a).array, balls(b).array
-        likely = np.frompyfunc(lambda x, y: bool(holds(x, y)), 2, 1)(first, second)
-        failing = np.frompyfunc(lambda x, y: bool(fails(x, y)) or x.is_nan() or y.is_nan(), 2, 1)(first, second)
-        likely, failing = np.asarray(likely, dtype=bool), np.asarray(failing, dtype=bool)
-        return decide(likely, ~(likely | failing))
+        outcomes = np.asarray(vectorised(balls(a).array, balls(b).array), dtype=np.int8)
+        return decide(outcomes == 1, outcomes == UNDECIDED)
 
     return rule
 
@@ -145,11 +154,15 @@ def _minimum(x: flint.arb, y: flint.arb) -> flint.arb:
 
 
 def _expit(x: flint.arb) -> flint.arb:
+    """Through the exponential of -|x|: the other one overflows even Arb's exponents."""
+    if x < 0:
+        e = x.exp()
+        return e / (1 + e)
     return 1 / (1 + (-x).exp())
 
 
 def _log_expit(x: flint.arb) -> flint.arb:
-    return -(-x).exp().log1p()
+    return x - x.exp().log1p() if x < 0 else -(-x).exp().log1p()
 
 
 def _log(x: flint.arb) -> flint.arb:
@@ -241,7 +254,7 @@ Ball.ufuncs |= {
     np.greater: _comparison(lambda x, y: x > y, lambda x, y: x <= y),
     np.greater_equal: _comparison(lambda x, y: x >= y, lambda x, y: x < y),
     np.equal: _comparison(lambda x, y: x == y, lambda x, y: x != y),
-    np.not_equal: _comparison(lambda x, y: x != y, lambda x, y: x == y),
+    np.not_equal: _comparison(lambda x, y: x != y, lambda x, y: x == y, of_nan=True),
     np.isnan: lambda a: np.asarray(np.frompyfunc(lambda x: x.is_nan(), 1, 1)(a.array), dtype=bool),
     np.matmul: _matmul,
 }

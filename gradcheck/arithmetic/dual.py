@@ -142,11 +142,11 @@ def _where(mask: Any, a: Any, b: Any) -> Dual:
     return Dual(primal, np.where(mask, tangent_of(a, level), tangent_of(b, level)), level)
 
 
-def _extremum(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+def _extremum(function: Callable[[Any, Any], Any], wins: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """Maximum or minimum of two; a tie gives half of each tangent, as PyTorch does."""
 
     def tangent(y: Any, a: Any, b: Any, da: Any, db: Any) -> Any:
-        return np.where(a == b, 0.5 * (da + db), np.where(a == y, da, db))
+        return np.where(a == b, 0.5 * (da + db), np.where(wins(a, b), da, db))
 
     return _rule(tangent, function)
 
@@ -197,8 +197,8 @@ Dual.ufuncs |= {
     special.erf: _unary(special.erf, lambda y, x: 2.0 / np.sqrt(pi(x)) * np.exp(-(x * x))),
     special.log_expit: _unary(special.log_expit, lambda y, x: special.expit(-x)),
     special.expit: _unary(special.expit, lambda y, x: y * (1.0 - y)),
-    np.maximum: _extremum(np.maximum),
-    np.minimum: _extremum(np.minimum),
+    np.maximum: _extremum(np.maximum, np.greater),
+    np.minimum: _extremum(np.minimum, np.less),
     np.matmul: _bilinear(np.matmul),
     np.isnan: lambda a: np.isnan(a.primal),
 } | {

@@ -30,8 +30,11 @@ LAMBDA = math.sqrt(2.0 * math.log(2.0 / FAILURE_PROBABILITY))
 OWN_ROUNDOFF = FORMATS["float64"].roundoff
 """The reference itself is evaluated in float64, and its own rounding is part of every bound."""
 
-UPWARD = 1.0 + 2.0**-30
-"""Bounds are evaluated in float64 and have to be rounded up: this pays for 2^22 of their own roundings."""
+UPWARD = 1.0 + 2.0**-14
+"""Every rounding that enters a bound is rounded up by this much. It pays for what later operations leave out: their
+rounding acts on the subject's value, which is off by the bound, u·(|value| + bound). That is one part in 2^24 of the
+bound in float32, so this covers 1,000 operations in a row; and it covers the roundings of the bound itself. In 16-bit
+arithmetic the term is added in each operation (``finish``)."""
 
 GRADES = ("agrees", "coarse")
 """`agrees`: computes in the working format and rounds once per stored tensor; `coarse`: rounds every operation to the
@@ -58,7 +61,11 @@ class RoundingModel:
     eta: float = field(init=False)
     largest: float = field(init=False)
     alarm: float = field(init=False)
+    safe: float = field(init=False)
+    peak_to_top: float = field(init=False)
+    low_precision: bool = field(init=False)
     _numbers: dict[float, Any] = field(init=False, default_factory=dict, repr=False)
+    _factors: dict[int, float] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -67,8 +74,13 @@ class RoundingModel:
         # The bound of a product is three products itself, each of which loses up to η/2 where float64 underflows.
         set_(self, "eta", 4.0 * eta if self.work.name == "float64" else eta)
         set_(self, "largest", self.work.largest)
+        set_(self, "low_precision", self.work.bits == 16)
         # A value that may overflow has at least this rounding error: one comparison of the largest bound finds it.
         set_(self, "alarm", self.work.largest * self.work.roundoff * 0.5)
+        # Below this, room is left for every rounding of the estimate itself.
+        set_(self, "safe", self.work.largest * 0.25)
+        # A bound contains one rounding of its value: |value| + bound is at most (1/u + 1)·bound.
+        set_(self, "peak_to_top", (1.0 / self.unit + 1.0) * UPWARD)
 
     @property
     def rounds_on_store(self) -> bool:
@@ -89,9 +101,12 @@ class RoundingModel:
 
         The smaller of Higham's γ, which holds in any order, and the probabilistic bound exp(λ√n·u + n·u²/(1-u)) - 1.
         """
-        additions = terms - 1
-        if additions <= 0:
-            return 0.0
+        factor = self._factors.get(terms)
+        if factor is None:
+            factor = self._factors[terms] = self._sum_factor(max(terms - 1, 0))
+        return factor
+
+    def _sum_factor(self, additions: int) -> float:
         u = self.unit
         probable = math.expm1(min(LAMBDA * math.sqrt(additions) * u + additions * u * u / (1.0 - u), 700.0))
         certain = additions * u / (1.0 - additions * u) if additions * u < 1.0 else math.inf
@@ -99,7 +114,10 @@ class RoundingModel:
 
     def casting_to(self, dtype: str) -> RoundingModel:
         """The model of the same kind of computation in another dtype."""
-        return replace(rounding_model(dtype, self.device, self.grade), blocks=self.blocks, flushed=self.flushed)
+        model = rounding_model(dtype, self.device, self.grade)
+        if (model.blocks, model.flushed) == (self.blocks, self.flushed):
+            return model
+        return replace(model, blocks=self.blocks, flushed=self.flushed)
 
     def in_blocks(self, blocks: int) -> RoundingModel:
         return self if blocks == self.blocks else replace(self, blocks=blocks)

@@ -8,14 +8,18 @@ format, so that nothing can be said; a non-finite value with bound 0 is certain 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
-from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
 
 __all__ = ["Bounded", "finish", "lift", "lift_array", "reach", "repair", "total"]
+
+TINY = 2.0**-1000
+"""Above what a bound loses where float64 underflows, divided by a unit roundoff."""
 
 
 class Bounded(Composite):
@@ -43,7 +47,8 @@ class Bounded(Composite):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return np.shape(self.value)
+        value = self.value
+        return value.shape if isinstance(value, np.ndarray) else np.shape(value)
 
     @property
     def magnitude(self) -> Any:
@@ -82,7 +87,7 @@ class Bounded(Composite):
 
     def _rounded_to_store(self) -> Bounded:
         store = self.model.store
-        bound = total(self.magnitude * store.roundoff + store.smallest_subnormal, self.bound)
+        bound = total(reach(self) * (store.roundoff * UPWARD) + store.smallest_subnormal, self.bound)
         top = self.top * (1.0 + 2.0 * store.roundoff) + 2.0 * store.smallest_subnormal
         if not top <= store.largest:
             finite = np.isfinite(self.value)
@@ -127,7 +132,7 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
         if known is None:
             number = float(operand)
             exact = np.isinf(number) or model.work.holds(number)
-            bound = None if exact else np.float64(abs(number) * model.work.roundoff + model.eta)
+            bound = None if exact else np.float64(abs(number) * model.work.roundoff * UPWARD + model.eta)
             top = abs(number) * 1.5 if math.isfinite(number) else math.inf
             known = model._numbers[operand] = Bounded(np.float64(number), bound, model, top)
         return known
@@ -158,20 +163,23 @@ def finish(
     bound: Any,
     *operands: Bounded,
     top: float = math.inf,
-    pole: bool = False,
-    uncertain: Any = None,
+    local: float | None = None,
+    pole: Callable[[], Any] | None = None,
+    uncertain: Callable[[], Any] | None = None,
 ) -> Bounded:
     """``Bounded(value, bound)`` after a look at overflow and special values.
 
-    The bound contains at least one rounding of the value. top: as of the result, where the operands tell it; pole:
-    whether the operation gives inf or NaN for finite operands by definition (1/0, log 0), not by overflow; uncertain:
-    where the operands' errors reach such a pole.
+    The bound contains at least one rounding of the value. top: as of the result, where the operands tell it; local: the
+    operation's own relative error, one rounding unless said; pole: says where the operation gives inf or NaN for finite
+    operands by definition (1/0, log 0), not by overflow; uncertain: says where the operands' errors reach such a pole.
     """
+    if model.low_precision:
+        bound = bound * (1.0 + (model.unit if local is None else local))
     if top <= model.safe:
         return Bounded(value, bound, model, top)
-    peak = float(np.maximum.reduce(bound, axis=None, initial=0.0))
-    if peak <= model.alarm and uncertain is None:
-        return Bounded(value, bound, model, peak * model.peak_to_top)
+    peak = float(bound.max(initial=0.0))
+    if peak <= model.alarm:
+        return Bounded(value, bound, model, peak * model.peak_to_top + TINY)
     return Bounded(value, repair(model, np.asarray(value), bound, operands, pole, uncertain), model)
 
 
@@ -180,12 +188,16 @@ def repair(
     value: np.ndarray,
     bound: Any,
     operands: tuple[Bounded, ...],
-    pole: bool = False,
-    uncertain: Any = None,
+    pole: Callable[[], Any] | None = None,
+    uncertain: Callable[[], Any] | None = None,
 ) -> np.ndarray:
     """The bound where values are not finite, or may not be in the subject's format."""
-    unknown = np.zeros(value.shape, dtype=bool) if uncertain is None else np.zeros(value.shape, dtype=bool) | uncertain
-    special = np.zeros(value.shape, dtype=bool) | pole
+    unknown = np.zeros(value.shape, dtype=bool)
+    if uncertain is not None:
+        unknown = unknown | uncertain()
+    special = np.zeros(value.shape, dtype=bool)
+    if pole is not None:
+        special = special | pole()
     for operand in operands:
         special |= ~np.isfinite(operand.value)
         if operand.bound is not None:

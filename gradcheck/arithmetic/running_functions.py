@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.mask import Mask
-from gradcheck.arithmetic.model import RoundingModel
-from gradcheck.arithmetic.running import Bounded, lift, total
+from gradcheck.arithmetic.model import UPWARD, RoundingModel
+from gradcheck.arithmetic.running import Bounded, lift
 
 __all__: list[str] = []
 
@@ -24,16 +24,18 @@ def _where(mask: Any, a: Any, b: Any) -> Bounded:
 def choose(mask: Any, a: Bounded, b: Bounded) -> Bounded:
     likely = mask.likely if isinstance(mask, Mask) else mask
     value = np.where(likely, a.value, b.value)
-    if a.bound is None and b.bound is None and not isinstance(mask, Mask):
-        return Bounded(value, None, a.model)
+    if not isinstance(mask, Mask):
+        top = max(a.top, b.top)
+        if a.bound is None and b.bound is None:
+            return Bounded(value, None, a.model, top)
+        a_bound, b_bound = (np.float64(0.0) if part.bound is None else part.bound for part in (a, b))
+        return Bounded(value, np.where(likely, a_bound, b_bound), a.model, top)
     a_bound, b_bound = a.full_bound(), b.full_bound()
     bound = np.where(likely, a_bound, b_bound)
-    if isinstance(mask, Mask):
-        reach = np.maximum(np.abs(a.value - value) + a_bound, np.abs(b.value - value) + b_bound)
-        same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))
-        reach = np.where(same, np.maximum(a_bound, b_bound), np.where(np.isnan(reach), np.inf, reach))
-        bound = np.where(mask.undecided, reach, bound)
-    return Bounded(value, bound, a.model)
+    reach = np.maximum(np.abs(a.value - value) + a_bound, np.abs(b.value - value) + b_bound) * UPWARD
+    same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))
+    reach = np.where(same, np.maximum(a_bound, b_bound), np.where(np.isnan(reach), np.inf, reach))
+    return Bounded(value, np.where(mask.undecided, reach, bound), a.model, 2.0 * (a.top + b.top))
 
 
 def _mask_where(mask: Mask, a: Any, b: Any) -> Any:
@@ -52,24 +54,33 @@ def _reduced_size(shape: tuple[int, ...], axis: Any) -> int:
 
 def _sum(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Bounded:
     """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds."""
-    model, options = a.model, {"axis": axis, "keepdims": keepdims}
-    value = np.sum(a.value, **options)
-    magnitude = np.sum(np.abs(a.value), **options)
-    bound = magnitude * model.sum_factor(blocks * _reduced_size(a.shape, axis))
-    spread = None if a.bound is None else np.sum(a.full_bound(), **options)
-    bound = total(bound, spread)
-    return _finish_sum(model, value, magnitude, bound, spread, lambda: np.any(~np.isfinite(a.value), **options))
+    model, terms = a.model, _reduced_size(a.shape, axis)
+    factor = model.sum_factor(blocks * terms)
+    value = np.add.reduce(a.value, axis, keepdims=keepdims)
+    magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, axis, keepdims=keepdims)
+    spread = None if a.bound is None else np.add.reduce(a.full_bound(), axis, keepdims=keepdims)
+    bound = magnitude * factor if spread is None else magnitude * factor + spread * (1.0 + factor)
+    top = terms * a.top * (1.0 + 2.0 * factor) if terms else 0.0
+
+    def special() -> Any:
+        return np.any(~np.isfinite(a.value), axis=axis, keepdims=keepdims)
+
+    return _finish_sum(model, value, magnitude, bound, spread, special, top)
 
 
 def _finish_sum(
-    model: RoundingModel, value: Any, magnitude: Any, bound: Any, spread: Any, special: Callable[[], Any]
+    model: RoundingModel, value: Any, magnitude: Any, bound: Any, spread: Any, special: Callable[[], Any], top: float
 ) -> Bounded:
     """A sum after a look at overflow, of partial sums too, and at special terms; ``special`` says where those are."""
-    if not np.maximum.reduce(magnitude + bound, axis=None, initial=0.0) <= model.largest:
-        overflow = ~(magnitude + bound <= model.largest)
-        certain = special() if spread is None else special() & np.isfinite(spread)
-        bound = np.where(certain, 0.0, np.where(overflow, np.inf, bound))
-    return Bounded(value, bound, model)
+    if not top <= model.safe:
+        largest = magnitude + bound
+        top = float(largest.max(initial=0.0))
+        if not top <= model.largest:
+            overflow = ~(largest <= model.largest)
+            certain = special() if spread is None else special() & np.isfinite(spread)
+            bound = np.where(certain, 0.0, np.where(overflow, np.inf, bound))
+            top = math.inf
+    return Bounded(value, bound, model, top)
 
 
 def _mean(a: Bounded, axis: Any = None, keepdims: bool = False) -> Bounded:
@@ -80,11 +91,13 @@ def _reduce_extremum(pick: Callable[..., Any]) -> Callable[..., Bounded]:
     def rule(a: Bounded, axis: Any = None, keepdims: bool = False) -> Bounded:
         value = pick(a.value, axis=axis, keepdims=keepdims)
         if a.bound is None:
-            return Bounded(value, None, a.model)
-        low = pick(a.value - a.full_bound(), axis=axis, keepdims=keepdims)
-        high = pick(a.value + a.full_bound(), axis=axis, keepdims=keepdims)
-        bound = np.where(np.isfinite(value), np.maximum(high - value, value - low), 0.0)
-        return Bounded(value, np.where(np.isnan(bound), np.inf, bound), a.model)
+            return Bounded(value, None, a.model, a.top)
+        # How far a term is behind the chosen one, minus its error: no term can get ahead by more.
+        behind = np.abs(a.value - pick(a.value, axis=axis, keepdims=True))
+        bound = np.max(a.full_bound() - np.where(np.isnan(behind), 0.0, behind), axis=axis, keepdims=keepdims)
+        unknown = np.any(np.isinf(a.full_bound()), axis=axis, keepdims=keepdims)
+        bound = np.where(unknown, np.inf, np.where(np.isfinite(value), bound * UPWARD, 0.0))
+        return Bounded(value, bound, a.model, 3.0 * a.top)
 
     return rule
 
@@ -92,20 +105,24 @@ def _reduce_extremum(pick: Callable[..., Any]) -> Callable[..., Bounded]:
 def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bounded) -> Bounded:
     """A sum of ``terms`` products, by matmul or einsum: n products and n - 1 additions, γ as for a sum of n + 1."""
     model = a.model
-    a_size, b_size = np.abs(a.value), np.abs(b.value)
-    value, magnitude = product(a.value, b.value), product(a_size, b_size)
-    bound = magnitude * model.sum_factor(terms + 1) + terms * model.eta
+    factor = model.sum_factor(terms + 1)
+    value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
+    bound = magnitude * factor
+    bound += terms * model.eta
     spread = None
-    for left, right in ((a_size, b.bound), (a.bound, b_size), (a.bound, b.bound)):
+    for left, right in ((a.magnitude, b.bound), (a.bound, b.magnitude), (a.bound, b.bound)):
         if left is not None and right is not None:
             part = product(np.broadcast_to(left, a.shape), np.broadcast_to(right, b.shape))
             spread = part if spread is None else spread + part
+    if spread is not None:
+        bound = bound + spread * (1.0 + factor)
+    top = terms * (a.top * b.top * (1.0 + 2.0 * factor) + 2.0 * model.eta) if terms else 0.0
 
     def special() -> Any:
         strange_a, strange_b = ~np.isfinite(a.value) * 1.0, ~np.isfinite(b.value) * 1.0
         return product(strange_a, np.ones(b.shape)) + product(np.ones(a.shape), strange_b) > 0
 
-    return _finish_sum(model, value, magnitude, total(bound, spread), spread, special)
+    return _finish_sum(model, value, magnitude, bound, spread, special, top)
 
 
 def _matmul(a: Any, b: Any) -> Bounded:

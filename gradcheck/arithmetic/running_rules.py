@@ -6,34 +6,29 @@ largest derivative on the interval for elementary functions.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from scipy import special
 
 from gradcheck.arithmetic.mask import Mask, decide
-from gradcheck.arithmetic.model import RoundingModel
-from gradcheck.arithmetic.running import Bounded, finish, lift, repair, total
+from gradcheck.arithmetic.model import UPWARD, RoundingModel
+from gradcheck.arithmetic.running import Bounded, finish, lift, reach, repair, total
 
 __all__: list[str] = []
 
 
-def _times(*factors: Any) -> Any:
-    """The product of bounds and magnitudes; None (an exact zero) if any is None."""
-    product = None
-    for factor in factors:
-        if factor is None:
-            return None
-        product = factor if product is None else product * factor
-    return product
+Rule = Callable[[RoundingModel, Bounded, Bounded], Bounded]
 
 
-def _rounding(m: RoundingModel, value: Any) -> Any:
-    magnitude = np.abs(value)
-    magnitude *= m.unit
-    magnitude += m.eta
-    return magnitude
+def _rounding(m: RoundingModel, magnitude: Any) -> Any:
+    bound = magnitude * m.unit
+    bound += m.eta
+    return bound
 
 
 def _binary(rule: Callable[[RoundingModel, Bounded, Bounded], Any]) -> Callable[[Any, Any], Any]:
@@ -48,29 +43,43 @@ def _unary(rule: Callable[[RoundingModel, Bounded], Any]) -> Callable[[Any], Any
     return lambda a: rule(a.model, a)
 
 
-def _add(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
-    value = a.value + b.value
-    # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
-    rounding = _rounding(m, value) if m.flushed else np.abs(value) * m.unit
-    return finish(m, value, total(rounding, a.bound, b.bound), a, b)
+def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
+    def rule(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
+        value = combine(a.value, b.value)
+        # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
+        bound = np.abs(value)
+        bound *= m.unit
+        if m.flushed:
+            bound += m.eta
+        if a.bound is not None:
+            bound += a.bound
+        if b.bound is not None:
+            bound += b.bound
+        top = (a.top + b.top) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
+        return finish(m, value, bound, a, b, top=top)
+
+    return rule
 
 
-def _subtract(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
-    return _add(m, a, Bounded(-b.value, b.bound, m))
+_add = _sum_or_difference(np.add)
+_subtract = _sum_or_difference(np.subtract)
 
 
 def _is_power_of_two(a: Bounded) -> bool:
-    return a.bound is None and np.ndim(a.value) == 0 and abs(np.frexp(a.value)[0]) == 0.5
+    return a.bound is None and a.value.ndim == 0 and abs(math.frexp(a.value)[0]) == 0.5
 
 
 def _scale(m: RoundingModel, a: Bounded, factor: float, value: Any) -> Bounded:
     """Multiplication by a power of two: exact but for underflow and overflow."""
-    bound = None if a.bound is None else a.bound * abs(factor)
-    if abs(factor) < 1.0:
-        bound = np.full(np.shape(value), m.eta) if bound is None else bound + m.eta
-    if abs(factor) > 1.0 and not np.maximum.reduce(np.abs(value), axis=None, initial=0.0) <= m.largest:
-        return Bounded(value, repair(m, np.asarray(value), total(np.zeros(np.shape(value)), bound), (a,)), m)
-    return Bounded(value, bound, m)
+    size = abs(factor)
+    bound = None if a.bound is None else a.bound * size
+    if size < 1.0:
+        bound = np.float64(m.eta) if bound is None else bound + m.eta
+    top = a.top * size + 2.0 * m.eta
+    if size > 1.0 and not top <= m.safe and not np.abs(value).max(initial=0.0) <= m.largest:
+        zeros = np.zeros(value.shape)
+        return Bounded(value, repair(m, np.asarray(value), total(zeros, bound), (a,)), m)
+    return Bounded(value, bound, m, top)
 
 
 def _multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
@@ -79,38 +88,52 @@ def _multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         return _scale(m, a, float(b.value), value)
     if _is_power_of_two(a):
         return _scale(m, b, float(a.value), value)
-    bound = total(
-        _rounding(m, value),
-        None if b.bound is None else np.abs(a.value) * b.bound,
-        None if a.bound is None else np.abs(b.value) * a.bound,
-        _times(a.bound, b.bound),
-    )
-    return finish(m, value, bound, a, b)
+    top = a.top * b.top * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
+    bound = np.abs(value)
+    bound *= m.unit
+    bound += m.eta
+    if b.bound is not None:
+        bound += a.magnitude * b.bound
+    if a.bound is not None:
+        bound += a.bound * reach(b)
+    return finish(m, value, bound, a, b, top=top)
 
 
 def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     value = a.value / b.value
     if _is_power_of_two(b):
         return _scale(m, a, 1.0 / float(b.value), value)
-    divisor, uncertain = np.abs(b.value), np.False_
-    propagated = a.bound
+    magnitude, divisor = np.abs(value), b.magnitude
+    bound = _rounding(m, magnitude)
     if b.bound is not None:
-        uncertain = (b.bound >= divisor) & (b.bound > 0)
-        divisor = np.where(uncertain, np.nan, divisor - b.bound)
-        propagated = np.abs(value) * b.bound + (0.0 if a.bound is None else a.bound)
-    spread = None if propagated is None else propagated / divisor
-    return finish(m, value, total(_rounding(m, value), spread), a, b, pole=True, uncertain=uncertain)
+        divisor = _least(divisor, b.bound)
+        magnitude *= b.bound
+        bound += total(magnitude, a.bound) / divisor
+    elif a.bound is not None:
+        bound += a.bound / divisor
+    return finish(m, value, bound, a, b, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
+
+
+def _least(magnitude: Any, bound: Any) -> Any:
+    """The least |value| that a divisor may have, NaN (which ``repair`` finds) where that is 0 by its error."""
+    least = magnitude - bound
+    return least if least.min(initial=1.0) > 0.0 else np.where((least <= 0.0) & (bound > 0.0), np.nan, least)
+
+
+def _reaches_zero(b: Bounded) -> Any:
+    return np.False_ if b.bound is None else (b.bound >= b.magnitude) & (b.bound > 0.0)
 
 
 def _same_error(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return _unary(lambda m, a: Bounded(function(a.value), a.bound, m))
+    return _unary(lambda m, a: Bounded(function(a.value), a.bound, m, a.top))
 
 
 def _sign(m: RoundingModel, a: Bounded) -> Bounded:
     value = np.sign(a.value)
+    top = 3.0 if a.top < math.inf else math.inf
     if a.bound is None:
-        return Bounded(value, None, m)
-    return Bounded(value, np.where(np.abs(a.value) <= a.bound, 1.0 + np.abs(value), 0.0), m)
+        return Bounded(value, None, m, top)
+    return Bounded(value, np.where(a.magnitude <= a.bound, 1.0 + np.abs(value), 0.0), m, top)
 
 
 def _square(m: RoundingModel, a: Bounded) -> Bounded:
@@ -125,12 +148,23 @@ def _power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
 
 def _sqrt(m: RoundingModel, a: Bounded) -> Bounded:
     value = np.sqrt(a.value)
-    spread, uncertain = None, np.False_
+    bound = _rounding(m, value)
     if a.bound is not None:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
-        spread = np.minimum(np.sqrt(a.bound), np.where(value > 0, a.bound / value, np.inf))
-        uncertain = (a.bound > 0) & (a.value - a.bound < 0)
-    return finish(m, value, total(_rounding(m, value), spread), a, pole=True, uncertain=uncertain)
+        bound += np.minimum(np.sqrt(a.bound), np.where(value > 0, a.bound / value, np.inf))
+    return finish(m, value, bound, a, pole=_everywhere, uncertain=lambda: _below(a, 0.0, np.less))
+
+
+def _everywhere() -> Any:
+    """These functions do not overflow: what is not finite is a pole, or outside the domain."""
+    return np.True_
+
+
+def _below(a: Bounded, pole: float, compare: Callable[[Any, Any], Any]) -> Any:
+    """Where the operand's error may take it out of the domain from ``pole`` on; wholly outside, NaN is certain."""
+    if a.bound is None:
+        return np.False_
+    return (a.bound > 0.0) & compare(a.value - a.bound, pole) & (a.value + a.bound >= pole)
 
 
 def _smooth(
@@ -142,13 +176,21 @@ def _smooth(
     """
 
     def rule(m: RoundingModel, a: Bounded) -> Bounded:
-        value = function(a.value)
-        rounding = np.abs(value) * m.elementary(name) + m.eta
-        if a.bound is None:
-            return finish(m, value, rounding, a, pole=pole is not None)
-        uncertain = np.False_ if pole is None else (a.bound > 0) & (a.value - a.bound <= pole)
-        spread = np.where(a.bound == 0, 0.0, a.bound * slope(a.value, a.bound, value))
-        return finish(m, value, total(rounding, spread), a, pole=pole is not None, uncertain=uncertain)
+        value, local = function(a.value), m.elementary(name)
+        bound = np.abs(value)
+        bound *= local
+        bound += m.eta
+        if pole is None:
+            if a.bound is not None:
+                bound += a.bound * slope(a.value, a.bound, value)
+            return finish(m, value, bound, a, local=local)
+        if a.bound is not None:
+            spread = a.bound * slope(a.value, a.bound, value)
+            # Beyond the pole the slope has the wrong sign; ``repair`` finds the NaN.
+            outside = _below(a, pole, np.less_equal)
+            bound += np.where(outside, np.nan, spread) if outside.any() else spread
+        reached = functools.partial(_below, a, pole, np.less_equal)
+        return finish(m, value, bound, a, local=local, pole=_everywhere, uncertain=reached)
 
     return _unary(rule)
 
@@ -165,34 +207,35 @@ def _expit(m: RoundingModel, a: Bounded) -> Bounded:
     """
     value = special.expit(a.value)
     bound = value * ((1.0 - value) * m.elementary("exp") + 2.0 * m.unit) + (1.0 / m.largest + m.eta)
-    spread = None
     if a.bound is not None:
         nearest = special.expit(-_nearest_to_zero(a.value, a.bound))
-        spread = np.where(a.bound == 0, 0.0, a.bound * nearest * (1.0 - nearest))
-    return finish(m, value, total(bound, spread), a)
+        bound += a.bound * nearest * (1.0 - nearest)
+    return finish(m, value, bound, a, local=m.elementary("exp") + 2.0 * m.unit)
 
 
 def _log_expit(m: RoundingModel, a: Bounded) -> Bounded:
     """min(x, 0) - log1p(exp(-|x|)), one node for autograd; its bound is that of this composition."""
     value = special.log_expit(a.value)
-    tail = special.expit(-np.abs(a.value))
-    log1p = -special.log_expit(np.abs(a.value))
+    tail = special.expit(-a.magnitude)
+    log1p = -special.log_expit(a.magnitude)
     bound = log1p * m.elementary("log1p") + tail * m.elementary("exp") + np.abs(value) * m.unit + 2.0 * m.eta
-    spread = None if a.bound is None else np.where(a.bound == 0, 0.0, a.bound * special.expit(a.bound - a.value))
-    return finish(m, value, total(bound, spread), a)
+    if a.bound is not None:
+        bound += a.bound * special.expit(a.bound - a.value)
+    return finish(m, value, bound, a, local=m.elementary("log1p") + m.elementary("exp") + m.unit)
 
 
 def _extremum(pick: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def rule(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         value = pick(a.value, b.value)
+        top = 3.0 * max(a.top, b.top)
         if a.bound is None and b.bound is None:
-            return Bounded(value, None, m)
+            return Bounded(value, None, m, top)
         a_bound, b_bound = a.full_bound(), b.full_bound()
-        low = pick(a.value - a_bound, b.value - b_bound)
-        high = pick(a.value + a_bound, b.value + b_bound)
-        bound = np.where(np.isfinite(value), np.maximum(high - value, value - low), 0.0)
+        # How far each is behind the chosen one, minus its error: neither can get ahead by more.
+        bound = np.maximum(a_bound - np.abs(a.value - value), b_bound - np.abs(b.value - value)) * UPWARD
+        bound = np.where(np.isfinite(value), bound, 0.0)
         unknown = np.isinf(a_bound) | np.isinf(b_bound)
-        return Bounded(value, np.where(unknown, np.inf, bound), m)
+        return Bounded(value, np.where(unknown, np.inf, bound), m, top)
 
     return _binary(rule)
 
@@ -202,8 +245,8 @@ def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
         likely = compare(a.value, b.value)
         if a.bound is None and b.bound is None:
             return likely
-        reach = a.full_bound() + b.full_bound()
-        undecided = (reach > 0) & ((np.abs(a.value - b.value) <= reach) | np.isinf(reach))
+        errors = a.full_bound() + b.full_bound()
+        undecided = (errors > 0) & ((np.abs(a.value - b.value) <= errors) | np.isinf(errors))
         return decide(likely, undecided)
 
     return _binary(rule)
@@ -250,5 +293,20 @@ Bounded.ufuncs |= {
     np.not_equal: _comparison(np.not_equal),
     np.isnan: _unary(_is_nan),
 }
+
+
+def _directly(rule: Rule, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """An operator of bounded numbers without the way through NumPy's dispatch, which takes as long as the rule."""
+
+    def operator(a: Bounded, b: Any) -> Any:
+        if type(b) is Bounded:
+            return rule(a.model, a, b)
+        return rule(a.model, a, lift(b, a.model)) if type(b) in (int, float) else otherwise(a, b)
+
+    return operator
+
+
+for _name, _rule in (("__add__", _add), ("__sub__", _subtract), ("__mul__", _multiply), ("__truediv__", _divide)):
+    setattr(Bounded, _name, _directly(_rule, getattr(NDArrayOperatorsMixin, _name)))
 for _ufunc in (np.add, np.subtract, np.multiply, np.true_divide):
     Mask.ufuncs[_ufunc] = _refuse_mask_arithmetic

@@ -70,14 +70,18 @@ class Machine:
     def _bits(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.draw(2, math.prod(shape)).reshape(shape)
 
-    def elementary(self, exact: Any, name: str) -> np.ndarray:
-        """A library function's result: off by up to its published error, of which its last rounding is a part."""
-        exact = np.asarray(exact, dtype=WIDE)
-        if not self.random:
-            return self.work(exact)
-        ulps, library = ACCURACY[name][self.model.device], self.model.library
-        share = self.draw(257, exact.size).reshape(exact.shape) / WIDE(128) - 1
-        return self.work(self._round(exact * (1 + share * (2 * ulps - 1) * library.roundoff), library))
+    def elementary(self, function: Callable[[Any], Any], name: str, argument: np.ndarray) -> np.ndarray:
+        """A library function: off by up to its published error, of which its last rounding is a part.
+
+        At ±inf it is exact: tanh(inf) is 1 everywhere.
+        """
+        exact = np.asarray(function(argument), dtype=WIDE)
+        if self.random:
+            ulps, library = ACCURACY[name][self.model.device], self.model.library
+            share = self.draw(257, exact.size).reshape(exact.shape) / WIDE(128) - 1
+            off = self._round(exact * (1 + share * (2 * ulps - 1) * library.roundoff), library)
+            exact = np.where(np.isfinite(argument), off, exact)
+        return self.work(exact)
 
     def sum(self, terms: np.ndarray) -> np.ndarray:
         """Σ over the last axis, with every addition rounded."""
@@ -178,7 +182,7 @@ def _decided(compare: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _elementary(function: Callable[[Any], Any], name: str) -> Callable[[Simulated], Simulated]:
-    return lambda a: Simulated(a.machine.elementary(function(a.value), name), a.machine)
+    return lambda a: Simulated(a.machine.elementary(function, name, a.value), a.machine)
 
 
 def _erf(value: np.ndarray) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from gradcheck.errors import UsageError, choices
@@ -49,6 +50,10 @@ class Case:
     cotangent: str = field(default=AXES["cotangent"])
 
     def __str__(self) -> str:
+        return self._line
+
+    @cached_property
+    def _line(self) -> str:
         words = ", ".join(
             f"{name}={value if isinstance(value, ArraySpec) else repr(value)}" for name, value in self.arguments
         )
@@ -89,6 +94,12 @@ def parse_case(line: str) -> Case:
             raise _malformed(line, f"{operation.name} has no argument {name!r}; expected {choices(known)}")
         if isinstance(value, ArraySpec) and name not in operation.arrays:
             raise _malformed(line, f"{name} is a hyperparameter and {value} an array")
+        if not isinstance(value, ArraySpec) and value is not None and name in operation.arrays:
+            raise _malformed(line, f"{name} is an array and {value!r} is none; expected one such as ordinary(4, 7)")
+    given = dict(arguments)
+    for name in operation.required:
+        if given.get(name) is None:
+            raise _malformed(line, f"{operation.name} needs {name}=…")
     return Case(operation.name, arguments, **_axes(line, match["axes"]))
 
 

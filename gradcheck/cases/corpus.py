@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gradcheck.cases.case import ArraySpec, Case
-from gradcheck.cases.draw import Draw, SeededDraw, draw_case
+from gradcheck.cases.draw import REAL_KINDS, Draw, SeededDraw, draw_case, large_case
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import Reference
 
@@ -19,12 +19,16 @@ REPEATED_SIDES = (67, 131)
 
 
 def corpus(operation: Reference, dtype: str, cases: int, seed: int) -> Iterator[Case]:
-    """``cases`` drawn cases, after those that every elementwise operation always gets.
+    """``cases`` drawn cases, after those that the operation always gets.
 
-    These are: one number throughout (the same result wherever it stands), and in 16-bit dtypes all 65,536 inputs.
+    These are: one number throughout, for elementwise operations (the same result wherever it stands), and in 16-bit
+    dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and one
+    large case.
     """
     if operation.elementwise:
         yield from _always(operation, dtype, seed)
+    yield from _at_kinks(operation, dtype, seed)
+    yield large_case(operation, seed).on(dtype=dtype)
     for index in range(cases):
         yield draw_case(operation, SeededDraw(operation.name, seed, index), seed * 1_000_003 + index).on(dtype=dtype)
 
@@ -42,3 +46,45 @@ def _always(operation: Reference, dtype: str, seed: int) -> Iterator[Case]:
             every = ArraySpec("every", (256, 256))
             for cotangent in ("ones", "ordinary"):
                 yield replace(drawn, arguments=((first, every), *rest), cotangent=cotangent)
+
+
+class _KinkDraw(Draw):
+    """The simplest choices but for one, and values near the kinks where an array says that it has some.
+
+    sizes: how many options each choice had; kinked: whether an array named its kinks.
+    """
+
+    def __init__(self, place: int = -1, option: int = 0) -> None:
+        self._place, self._option = place, option
+        self.sizes: list[int] = []
+        self.kinked = False
+
+    def integer(self, low: int, high: int) -> int:
+        self.sizes.append(high - low + 1)
+        return low + (self._option if len(self.sizes) - 1 == self._place else 0)
+
+    def shape(self, dims: tuple[int, int] = (0, 3), least: int = 0, most: int = 600) -> tuple[int, ...]:
+        return (REPEATED_SIDES[0],)
+
+    def array(
+        self, shape: tuple[int, ...], kinds: Sequence[str] = REAL_KINDS, near: Sequence[float] | None = None
+    ) -> ArraySpec:
+        if near is None or "near" not in kinds:
+            return ArraySpec(kinds[0], shape)
+        self.kinked = True
+        return super().array(shape, ("near",), near)
+
+
+def _at_kinks(operation: Reference, dtype: str, seed: int) -> Iterator[Case]:
+    """The simplest case near the kinks, and one for each other option of each of its choices."""
+
+    def drawn(draw: _KinkDraw) -> Case:
+        return Case(operation.name, tuple(operation.inputs(draw).items()), seed, dtype)
+
+    simplest = _KinkDraw()
+    first = drawn(simplest)
+    if simplest.kinked:
+        yield first
+        for place, options in enumerate(simplest.sizes):
+            for option in range(1, options):
+                yield drawn(_KinkDraw(place, option))

@@ -7,6 +7,7 @@ shrinks to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -14,15 +15,20 @@ from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import Bits
 from gradcheck.reference.registry import Reference
 
-__all__ = ["REAL_KINDS", "SIDES", "Draw", "SeededDraw", "draw_case"]
+__all__ = ["LARGE", "NEAR_KINDS", "REAL_KINDS", "SIDES", "Draw", "SeededDraw", "draw_case", "large_case"]
 
 T = TypeVar("T")
 
 SIDES = (2, 3, 1, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 0)
 """Sides around the vector widths of kernels, where vectorised loops have their tails; and the empty side."""
 
-REAL_KINDS = ("ordinary", "integers", "ties", "wide", "near", "large", "edges", "subnormal", "special", "huge")
+REAL_KINDS = (
+    "ordinary", "integers", "ties", "wide", "near", "large", "edges", "subnormal", "special", "huge", "close", "rare",
+)  # fmt: skip
 """Kinds of values for an array that may hold any number."""
+
+NEAR_KINDS = ("near", "close")
+"""Kinds of values around given points."""
 
 TAME_KINDS = ("ordinary", "integers", "ties", "wide", "subnormal")
 """Kinds of values for an array beside the first: faults there would hide those that the first array shows."""
@@ -61,9 +67,9 @@ class Draw:
     def array(
         self, shape: tuple[int, ...], kinds: Sequence[str] = REAL_KINDS, near: Sequence[float] = (0.0,)
     ) -> ArraySpec:
-        """An array of that shape; ``near`` are the points (kinks, thresholds) that the kind ``near`` looks at."""
+        """An array of that shape; ``near`` are the points (kinks, thresholds) that the kinds of NEAR_KINDS look at."""
         kind = self.kind(kinds)
-        return ArraySpec(kind, shape, (("at", tuple(float(p) for p in near)),) if kind == "near" else ())
+        return ArraySpec(kind, shape, (("at", tuple(float(p) for p in near)),) if kind in NEAR_KINDS else ())
 
     def indices(self, shape: tuple[int, ...], below: int, ignore: int | None = None) -> ArraySpec:
         """Class indices; with ``ignore``, a quarter of them are that index."""
@@ -98,10 +104,46 @@ class SeededDraw(Draw):
         return kinds[turn % len(kinds)]
 
 
-COTANGENT_CHOICES = ("ordinary", "ordinary", "ordinary", "ones", "integers", "wide")
+class LargeDraw(SeededDraw):
+    """Draws shapes ``scale`` times as large as usual, of ordinary values: kernels change their ways with the size."""
+
+    def __init__(self, operation: str, seed: int, scale: int) -> None:
+        super().__init__(operation, seed, 0)
+        self._scale = scale
+
+    def kind(self, kinds: Sequence[str]) -> str:
+        return kinds[0]
+
+    def side(self, least: int = 0, most: int = 65) -> int:
+        return most * self._scale + 1
+
+    def shape(self, dims: tuple[int, int] = (0, 3), least: int = 0, most: int = 600) -> tuple[int, ...]:
+        n = max(1, min(2, dims[1]))
+        return (math.isqrt(most * self._scale) + 1,) * n if n == 2 else (most * self._scale + 1,)
+
+
+LAYOUT_CHOICES = ("contiguous", "contiguous", "contiguous", "transposed", "sliced")
+"""Layouts of a case's arrays in memory, names that the subject knows; kernels have paths of their own for each."""
+
+COTANGENT_CHOICES = ("ordinary", "ordinary", "ordinary", "ones", "integers", "wide", "subnormal")
 
 
 def draw_case(operation: Reference, draw: Draw, seed: int) -> Case:
     """A case of the operation (dtype float64; move it with ``Case.on``)."""
     arguments: dict[str, Any] = operation.inputs(draw)
-    return Case(operation.name, tuple(arguments.items()), seed, cotangent=draw.choice(COTANGENT_CHOICES))
+    cotangent, layout = draw.choice(COTANGENT_CHOICES), draw.choice(LAYOUT_CHOICES)
+    return Case(operation.name, tuple(arguments.items()), seed, cotangent=cotangent, layout=layout)
+
+
+LARGE = 1 << 15
+"""Elements that the large case exceeds: beyond the sizes at which PyTorch's kernels split their work."""
+
+
+def large_case(operation: Reference, seed: int) -> Case:
+    """A case with an array of more than LARGE elements, and not many more."""
+    for doublings in range(1, 17):
+        arguments: dict[str, Any] = operation.inputs(LargeDraw(operation.name, seed, 1 << doublings))
+        specs = (value for value in arguments.values() if isinstance(value, ArraySpec))
+        if max(math.prod(spec.shape) for spec in specs) > LARGE:
+            break
+    return Case(operation.name, tuple(arguments.items()), seed)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,18 @@ def _near(bits: Bits, n: int, form: Format, at: tuple[float, ...] = (0.0,)) -> n
     return np.where(bits.below(4, n) == 0, centre + bits.bell(n) / 64.0, beside)
 
 
+def _close(bits: Bits, n: int, form: Format, at: tuple[float, ...] = (0.0,)) -> np.ndarray:
+    """On both sides of the points ``at``, at distances spread evenly over all powers of two from 1/2 to a roundoff."""
+    centre = form.round(bits.pick(np.array(at, dtype=np.float64), n))
+    return centre + bits.scaled(-form.precision, -2, n) * np.where(centre == 0.0, 1.0, np.abs(centre))
+
+
+def _rare(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Ordinary numbers with a single ±0, ±inf or NaN in about forty: one that the others do not hide."""
+    points = bits.pick([np.inf, -np.inf, np.nan, 0.0, -0.0], n)
+    return np.where(bits.below(40, n) == 0, points, bits.bell(n))
+
+
 def _special(bits: Bits, n: int, form: Format) -> np.ndarray:
     """Ordinary numbers among which ±0, ±inf and NaN are strewn."""
     points = bits.pick([0.0, -0.0, np.inf, -np.inf, np.nan], n)
@@ -148,12 +161,12 @@ def _indices(bits: Bits, n: int, form: Format, below: int = 1, ignore: int | Non
 KINDS: dict[str, Callable[..., np.ndarray]] = {
     make.__name__[1:]: make
     for make in (
-        _ordinary, _integers, _ties, _wide, _subnormal, _near, _special, _huge, _large, _edges, _repeated, _every,
-        _unit, _positive, _shares, _indices,
+        _ordinary, _integers, _ties, _wide, _subnormal, _near, _close, _special, _rare, _huge, _large, _edges,
+        _repeated, _every, _unit, _positive, _shares, _indices,
     )
 }  # fmt: skip
 INTEGER_KINDS = ("indices",)
-COTANGENTS = ("ordinary", "ones", "integers", "wide", "repeated")
+COTANGENTS = ("ordinary", "ones", "integers", "wide", "subnormal", "repeated")
 
 
 def make_array(spec: ArraySpec, form: Format, *words: object) -> np.ndarray:
@@ -182,9 +195,15 @@ def arguments_of(case: Case) -> dict[str, Any]:
 
 
 def cotangent_of(case: Case, shape: tuple[int, ...], dtype: str | None = None) -> np.ndarray:
-    """The cotangent of the case's value, of the given shape, in ``dtype`` (the case's by default)."""
+    """The cotangent of the case's value, of the given shape, in ``dtype`` (the case's by default); not writeable."""
     if case.cotangent not in COTANGENTS:
         raise UsageError(f"cotangent {case.cotangent!r} is not known; expected {choices(COTANGENTS)}.")
-    if case.cotangent == "ones":
-        return np.ones(shape)
-    return make_array(ArraySpec(case.cotangent, shape), format_named(dtype or case.dtype), case.seed, "cotangent")
+    return _cotangent(case.cotangent, shape, dtype or case.dtype, case.seed)
+
+
+@lru_cache(maxsize=2)  # the subject and each grade of the reference ask for the same one
+def _cotangent(kind: str, shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+    form = format_named(dtype)
+    array = np.ones(shape) if kind == "ones" else make_array(ArraySpec(kind, shape), form, seed, "cotangent")
+    array.flags.writeable = False
+    return array

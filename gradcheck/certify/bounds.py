@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
+import flint
 import numpy as np
 
-from gradcheck.arithmetic import Bounded, RoundingModel, ball_precision, balls, enclosure, rounding_model, stored
+from gradcheck.arithmetic import Ball, Bounded, RoundingModel, ball_precision, balls, rounding_model, stored
 from gradcheck.arithmetic.simulated import Machine, Simulated, lift
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import Bits, arguments_of, cotangent_of
@@ -33,14 +34,19 @@ NEGLIGIBLE = 2.0**-20
 
 
 def special_values_differ(operation: Reference, case: Case) -> str:
-    """The sentence that says where float64 and the running error arithmetic differ in any bit (NaNs count as one)."""
-    plain = _plain(operation, case)
+    """The sentence that says where a special value of float64 is not the one that a finite bound makes certain.
+
+    These are ±inf and NaN, and in elementwise operations the sign of zero; that of a sum hangs on its order.
+    """
     bounded = _bounded(operation, case, rounding_model(case.dtype))
-    for name, output in plain.items():
+    for name, output in _plain(operation, case).items():
         value = np.asarray(bounded[name].value)
-        same = (output == value) & (np.signbit(output) == np.signbit(value)) | (np.isnan(output) & np.isnan(value))
-        if not same.all():
-            index = tuple(int(i) for i in np.argwhere(~same)[0])
+        differ = (output != value) & ~(np.isnan(output) & np.isnan(value)) & ~(np.isfinite(output) & np.isfinite(value))
+        if operation.elementwise:
+            differ |= (output == value) & (np.signbit(output) != np.signbit(value))
+        differ &= np.isfinite(bounded[name].full_bound())
+        if differ.any():
+            index = tuple(int(i) for i in np.argwhere(differ)[0])
             return f"{case}: {name}{list(index)} is {output[index]} in float64, but {value[index]} with running error."
     return ""
 
@@ -54,44 +60,52 @@ def compare_with_truth(operation: Reference, case: Case, bits: int) -> tuple[flo
     plain = _plain(operation, case)
     bounded = _bounded(operation, case, rounding_model("float64"))
     bounds = {name: output.full_bound() for name, output in bounded.items()}
-    worst, words = None, ""
-    for name, (middle, radius) in _enclosures(operation, case, bounds, bits).items():
-        known = np.isfinite(radius)
-        if not known.any():
-            continue
-        got = plain[name]
-        with np.errstate(all="ignore"):
-            distance = np.where(got == middle, 0.0, np.abs(got - middle)) + radius
-            ratios = np.where(distance == 0.0, 0.0, distance / bounds[name])
-        ratios = np.where(known & ~np.isinf(bounds[name]), np.where(np.isnan(ratios), np.inf, ratios), 0.0)
-        worst = max(worst or 0.0, float(ratios.max()))
-        words = words or _sentence(case, name, ratios, got, middle, "float64", "the enclosure's middle")
-    return worst, words
+    ratios = {name: np.asarray(np.nan) for name in plain}
+    truth: dict[str, Ball] = {}
+    while bits <= MOST_BITS:
+        with ball_precision(bits):
+            truth = _truth(operation, case)
+            ratios = {name: _distances(plain[name], ball, bounds[name]) for name, ball in truth.items()}
+            if all(_fine(ball, bounds[name]) for name, ball in truth.items()):
+                break
+        bits *= 2
+    known = [ratio for ratio in ratios.values() if not np.isnan(ratio).all()]
+    worst = max((float(np.nanmax(ratio)) for ratio in known), default=None)
+    if worst is None or worst <= 1.0:
+        return worst, ""
+    name = next(name for name, ratio in ratios.items() if np.any(ratio > 1.0))
+    true = np.asarray(np.frompyfunc(lambda ball: float(ball.mid()), 1, 1)(truth[name].array), dtype=np.float64)
+    return worst, _sentence(case, name, np.nan_to_num(ratios[name], nan=0.0), plain[name], true, "float64", "truth")
 
 
-def _enclosures(
-    operation: Reference, case: Case, bounds: dict[str, np.ndarray], bits: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Middle and radius of every output, at a precision that makes the radius negligible beside the bound."""
-    arguments = arguments_of(case)
-    while True:
-        with ball_precision(bits), np.errstate(all="ignore"):
-            value, pullback = evaluate(operation, arguments, balls, balls)
-            outputs = {"value": value, **pullback(balls(cotangent_of(case, np.shape(value))))}
-            enclosures = {name: enclosure(balls(output)) for name, output in outputs.items()}
-            fine = all(
-                np.all((radius <= bounds[name] * NEGLIGIBLE + _half_ulp(middle)) | np.isnan(radius))
-                for name, (middle, radius) in enclosures.items()
-            )
-        if fine or bits >= MOST_BITS:
-            return enclosures
-        bits = min(2 * bits, MOST_BITS)
-
-
-def _half_ulp(middle: np.ndarray) -> np.ndarray:
-    """The radius includes the rounding of the middle to float64, which no precision makes smaller."""
+def _truth(operation: Reference, case: Case) -> dict[str, Ball]:
     with np.errstate(all="ignore"):
-        return np.where(np.isfinite(middle), FORMATS["float64"].ulp(middle), 0.0)
+        value, pullback = evaluate(operation, arguments_of(case), balls, balls)
+        outputs = {"value": value, **pullback(balls(cotangent_of(case, np.shape(value))))}
+    return {name: balls(output) for name, output in outputs.items()}
+
+
+def _distances(got: np.ndarray, truth: Ball, bounds: np.ndarray) -> np.ndarray:
+    """Largest possible error over the bound, in Arb; NaN where the truth is not finite."""
+
+    def distance(value: float, ball: flint.arb, bound: float) -> float:
+        if not ball.is_finite():
+            return math.nan
+        if math.isinf(bound) or (ball.is_exact() and ball == value):
+            return 0.0
+        ratio = (ball - value).abs_upper() / bound
+        return float(ratio.upper()) if ratio.is_finite() else math.inf
+
+    return np.asarray(np.frompyfunc(distance, 3, 1)(got, truth.array, bounds), dtype=np.float64)
+
+
+def _fine(truth: Ball, bounds: np.ndarray) -> bool:
+    """Whether every radius is negligible beside its bound."""
+
+    def fine(ball: flint.arb, bound: float) -> bool:
+        return not ball.is_finite() or math.isinf(bound) or ball.rad() <= bound * NEGLIGIBLE
+
+    return bool(np.all(np.frompyfunc(fine, 2, 1)(truth.array, bounds)))
 
 
 def compare_with_simulation(operation: Reference, case: Case) -> tuple[dict[str, float], list[str]]:
@@ -147,5 +161,5 @@ def _sentence(
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
     return (
         f"{case}: {name}{list(index)} is {float(got[index])!r} in {left} and {float(other[index])!r} in {right}, "
-        f"{float(ratios[index]):.3g} times its bound apart."
+        f"{float(ratios[index]):.6g} times the bound apart."
     )

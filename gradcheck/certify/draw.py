@@ -37,13 +37,14 @@ class _SmoothDraw(_SmallDraw):
 
 def smooth_case(operation: Reference, seed: int, index: int) -> Case:
     """A case whose arrays are all of smooth kinds."""
-    return draw_case(operation, _SmoothDraw(operation.name, seed, index), seed * 1_000_003 + index)
+    return draw_case(operation, _SmoothDraw(f"smooth {operation.name}", seed, index), seed * 1_000_003 + index)
 
 
 def any_case(operation: Reference, seed: int, index: int) -> Case:
     """A case with values of any kind."""
-    return draw_case(operation, _SmallDraw(operation.name, seed, index), seed * 1_000_003 + index)
+    return draw_case(operation, _SmallDraw(f"any {operation.name}", seed, index), seed * 1_000_003 + index)
 
 
 def is_smooth(case: Case) -> bool:
+    """Whether all arrays of the case are of smooth kinds."""
     return all(spec.kind in SMOOTH for spec in case.specs.values())

@@ -19,8 +19,8 @@ __all__ = ["certify"]
 PREAMBLE = """\
 *digits*: to how many decimal digits the written gradient is proved to be the derivative of its own formula, by dual
 numbers over Arb balls, at worst over all smooth cases; *bits*: the precision that took. *float64/bound*: worst error of
-the float64 value from the Arb enclosure over its own running error bound. *simulated/bound*: worst error of a computation
-with every operation rounded at random, in four dtypes, over the bound. At most 1 is certified.
+the float64 value from the Arb enclosure over its own running error bound. *simulated/bound*: worst error of a
+computation with each operation rounded at random, in four dtypes, over the bound. At most 1 is certified.
 """
 
 

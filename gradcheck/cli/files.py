@@ -25,6 +25,7 @@ def writable(option: str, name: str | None) -> Path | None:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Plain values as JSON, by :func:`write_text`."""
     write_text(path, json.dumps(content, indent=1))
 
 

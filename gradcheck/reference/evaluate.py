@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
-from gradcheck.arithmetic.running import lift
+from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.errors import ContractError
 from gradcheck.reference.registry import Reference
 
@@ -22,6 +23,7 @@ BLOCK_ELEMENTS = 1 << 15
 
 
 def gradient_name(argument: str) -> str:
+    """The name of the output that is the gradient of an argument."""
     return f"grad[{argument}]"
 
 
@@ -38,10 +40,12 @@ def evaluate(
     ``{"grad[x]": …}``. Raises ContractError where the reference breaks its contract.
     """
     arrays = [_lifted(arguments.get(name), lift_array, lift_number) for name in operation.arrays]
+    # Defaults are lifted as well: a Python float would escape the arithmetic.
+    given = {**operation.hyperparameters, **arguments}
     options = {
         name: _lifted(value, lift_array, lift_number)
-        for name, value in arguments.items()
-        if name not in operation.arrays
+        for name, value in given.items()
+        if name not in operation.arrays and value is not inspect.Parameter.empty
     }
     outcome = operation.function(*arrays, **options)
     if not (isinstance(outcome, tuple) and len(outcome) == 2 and callable(outcome[1])):
@@ -103,10 +107,10 @@ def _bounded_block(
     operation: Reference, arguments: dict[str, Any], cotangent: Cotangent, model: RoundingModel
 ) -> dict[str, Bounded]:
     value, pullback = evaluate(
-        operation, arguments, lambda array: Bounded(array, None, model), lambda number: lift(number, model)
+        operation, arguments, lambda array: lift_array(array, model), lambda number: lift(number, model)
     )
     value = lift(value, model)
-    gradients = pullback(Bounded(cotangent(value.shape), None, value.model))
+    gradients = pullback(lift_array(cotangent(value.shape), value.model))
     return {"value": value, **{name: lift(gradient, model) for name, gradient in gradients.items()}}
 
 

@@ -8,7 +8,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from gradcheck.errors import ContractError, UsageError, nearest
@@ -38,14 +38,18 @@ class Reference:
     @property
     def arrays(self) -> tuple[str, ...]:
         """Names of the array parameters, in order."""
-        parameters = inspect.signature(self.function).parameters.values()
-        return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        return _parameters(self.function)[0]
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Keyword-only parameters and their defaults."""
+        return dict(_parameters(self.function)[1])
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the parameters that have no default."""
         parameters = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        return tuple(p.name for p in parameters if p.default is p.empty)
 
     @property
     def differentiable(self) -> tuple[str, ...]:
@@ -56,6 +60,14 @@ class Reference:
         """Those of them that are there and hold floats in these arguments (NumPy arrays by name)."""
         present = ((name, arguments.get(name)) for name in self.differentiable)
         return [name for name, array in present if array is not None and array.dtype.kind == "f"]
+
+
+@lru_cache(maxsize=4096)
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Names of the positional parameters, and the keyword-only ones with their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    arrays = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+    return arrays, {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 _TABLE: dict[str, Reference] = {}

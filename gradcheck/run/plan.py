@@ -76,4 +76,6 @@ def cases_of(piece: Piece) -> Iterator[Case]:
     operation: Reference = reference_named(piece.operation)
     drawn = corpus(operation, piece.dtype, piece.cases, piece.seed)
     for case in islice(drawn, piece.start, piece.stop):
-        yield case.on(device=piece.device, layout=piece.layout, mode=piece.mode)
+        # Cases are drawn in several layouts; another than the default is asked for throughout.
+        layout = case.layout if piece.layout == LAYOUTS[0] else piece.layout
+        yield case.on(device=piece.device, layout=layout, mode=piece.mode)

@@ -17,11 +17,14 @@ from gradcheck.cases.inputs import cotangent_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.modes import MODES
-from gradcheck.subject.tensors import bits_of, dtype_name, to_array, to_tensor, torch_value
+from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor, torch_value
 
 __all__ = ["Observed", "Operation", "run_case", "torch_operation"]
 
 Operation = Callable[..., torch.Tensor]
+
+SETTINGS = ("default",)
+"""Precision settings that a case can ask for."""
 
 _NO_KERNEL = re.compile(r"not implemented for|not supported|NotImplemented|no kernel|Could not run", re.IGNORECASE)
 
@@ -56,8 +59,9 @@ def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subjec
 
     Warnings of PyTorch about what was asked for are not errors here; exceptions become an outcome.
     """
-    if case.mode not in MODES:
-        raise UsageError(f"mode {case.mode!r} is not known; expected {choices(MODES)}.")
+    for axis, value, known in (("mode", case.mode, MODES), ("setting", case.setting, SETTINGS)):
+        if value not in known:
+            raise UsageError(f"{axis} {value!r} is not known; expected {choices(known)}.")
     call = subject or torch_operation(operation.name)
     tensors = {name: _prepared(value, case) for name, value in arguments.items()}
     leaves = {name: tensors[name] for name in operation.differentiable_in(arguments)}
@@ -78,11 +82,12 @@ def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subjec
         words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         outcome = "unsupported" if _NO_KERNEL.search(str(error)) else "raises"
         return Observed(outcome, f"{type(error).__name__}: {words_of_torch}")
+    read = {name: array_and_bits(tensor) for name, tensor in outputs.items()}
     return Observed(
         "ran",
-        outputs={name: to_array(tensor) for name, tensor in outputs.items()},
+        outputs={name: array for name, (array, _) in read.items()},
         dtypes={name: dtype_name(tensor) for name, tensor in outputs.items()},
-        bits={name: bits_of(tensor) for name, tensor in outputs.items()},
+        bits={name: bits for name, (_, bits) in read.items()},
     )
 
 

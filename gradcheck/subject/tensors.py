@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from gradcheck.errors import UsageError, choices
 
-__all__ = ["LAYOUTS", "bits_of", "to_array", "to_tensor"]
+__all__ = ["LAYOUTS", "array_and_bits", "bits_of", "to_array", "to_tensor"]
 
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:
@@ -40,24 +41,36 @@ def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contigu
     if layout not in LAYOUTS:
         raise UsageError(f"layout {layout!r} is not known; expected {choices(LAYOUTS)}.")
     if array.dtype.kind in "iu":
-        return torch.from_numpy(np.array(array, dtype=np.int64)).to(device)
-    tensor = torch.from_numpy(np.array(array, dtype=np.float64)).to(device=device, dtype=getattr(torch, dtype))
-    return LAYOUTS[layout](tensor)
+        return torch.tensor(array, dtype=torch.int64, device=device)
+    return LAYOUTS[layout](torch.tensor(array, dtype=getattr(torch, dtype), device=device))
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
     """The tensor's numbers in float64, exactly; shape as the tensor's."""
-    return tensor.detach().to(device="cpu", dtype=torch.float64).resolve_conj().resolve_neg().numpy()
+    return array_and_bits(tensor)[0]
 
 
 def bits_of(tensor: torch.Tensor) -> bytes:
     """The tensor's elements, in row-major order, byte by byte."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return array_and_bits(tensor)[1]
+
+
+def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
+    """The tensor's numbers in float64, exactly, and its elements in row-major order, byte by byte."""
+    here = tensor.detach().cpu()
+    if here.dtype is torch.bfloat16:  # which NumPy does not have
+        return here.to(torch.float64).numpy(), here.view(torch.int16).numpy().tobytes()
+    native = here.numpy()
+    return native.astype(np.float64, copy=False), native.tobytes()
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+    return _name(tensor.dtype)
+
+
+@cache
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def torch_value(value: Any) -> Any:

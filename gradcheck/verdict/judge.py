@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import Bounded, RoundingModel, rounding_model
+from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import arguments_of, cotangent_of
-from gradcheck.formats import Format, format_named
+from gradcheck.formats import format_named
 from gradcheck.reference.evaluate import bounded_outputs
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
+from gradcheck.verdict.compare import digest_of, error_ratios, stored_bound, worst_errors
 from gradcheck.verdict.verdict import Verdict, Witness
 
 __all__ = ["bounds_of", "error_ratios", "judge_against", "judge_case", "judge_observed", "stored_bound"]
@@ -61,12 +61,12 @@ def judge_against(
     if observed.outcome != "ran":
         return [_verdict(case, "value", observed.outcome, np.nan, np.nan, np.nan, "", words=observed.words)]
     notes = _place_notes(operation, case, observed)
-    return [
-        _judge_output(
-            case, arguments, observed, name, reference, grades.get("coarse", {}).get(name), notes.get(name, ())
-        )
-        for name, reference in grades["agrees"].items()
-    ]
+    coarse = grades.get("coarse", {})
+    with np.errstate(all="ignore"):
+        return [
+            _judge_output(case, arguments, observed, name, reference, coarse.get(name), notes.get(name, ()))
+            for name, reference in grades["agrees"].items()
+        ]
 
 
 def _judge_output(
@@ -79,61 +79,22 @@ def _judge_output(
     notes: tuple[str, ...],
 ) -> Verdict:
     got = observed.outputs[name]
-    digest = hashlib.sha256(observed.bits[name]).hexdigest()[:16]
+    digest = digest_of(observed.bits[name])
     if got.shape != reference.shape:
         words = f"{name} has shape {got.shape}, should be {reference.shape}"
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
     if observed.dtypes[name] != reference.model.store.name:
         words = f"{name} has dtype {observed.dtypes[name]}, should be {reference.model.store.name}"
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
-    with np.errstate(all="ignore"):
+    worst = worst_errors(got, reference, coarse)
+    status = "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"
+    witness = None
+    if status != "agrees":
         ratios = error_ratios(got, reference)
-        worst = float(ratios.max(initial=0.0))
-        # An element may be within either bound.
-        coarse_ratios = ratios if coarse is None else np.minimum(ratios, error_ratios(got, coarse))
-        worst_coarse = float(coarse_ratios.max(initial=0.0))
-        ulp = _worst_ulp(got, np.asarray(reference.value), reference.model.store)
-        status = "agrees" if worst <= 1.0 else "coarse" if worst_coarse <= 1.0 else "deviates"
-        exceeding = coarse_ratios if status == "deviates" else ratios
-        witness = None if status == "agrees" else _witness(arguments, got, reference, exceeding)
-    return _verdict(case, name, status, worst, worst_coarse, ulp, digest, witness=witness, notes=notes)
-
-
-def stored_bound(reference: Bounded) -> np.ndarray:
-    """The bound of an output once it has been rounded to the storage format."""
-    model: RoundingModel = reference.model
-    bound = reference.full_bound()
-    if model.rounds_on_store:
-        bound = bound + (np.abs(reference.value) + bound) * model.store.roundoff + model.store.smallest_subnormal
-    return bound
-
-
-def error_ratios(got: np.ndarray, reference: Bounded) -> np.ndarray:
-    """|got - value| / bound, element by element; 0 where a special value is matched, inf where it is not.
-
-    Where the bound is infinite (an intermediate may overflow) anything is accepted; where the result itself may
-    overflow, the infinity of its sign is accepted as well.
-    """
-    value, bound = np.asarray(reference.value), stored_bound(reference)
-    error = np.abs(got - value)
-    ratios = np.where(error == 0.0, 0.0, error / bound)
-    # Slow path for special values only: a NaN ratio or an infinite error.
-    if not ratios.max(initial=0.0) <= np.finfo(np.float64).max:
-        matched = (got == value) | (np.isnan(got) & np.isnan(value))
-        overflowed = (
-            np.isinf(got) & (np.sign(got) == np.sign(value)) & (np.abs(value) + bound > reference.model.store.largest)
-        )
-        ratios = np.where(np.isnan(ratios), np.inf, ratios)
-        ratios = np.where(matched | overflowed | np.isinf(bound), 0.0, ratios)
-    return ratios
-
-
-def _worst_ulp(got: np.ndarray, value: np.ndarray, form: Format) -> float:
-    """Worst error in ulps of the format at the reference's value, over elements where both are finite."""
-    both = np.isfinite(got) & np.isfinite(value)
-    if not both.all():
-        got, value = np.where(both, got, 0.0), np.where(both, value, 0.0)
-    return float((np.abs(got - value) / form.ulp(value)).max(initial=0.0))
+        if status == "deviates" and coarse is not None:
+            ratios = np.minimum(ratios, error_ratios(got, coarse))
+        witness = _witness(arguments, got, reference, ratios)
+    return _verdict(case, name, status, *worst, digest, witness=witness, notes=notes)
 
 
 def _witness(arguments: dict[str, Any], got: np.ndarray, reference: Bounded, ratios: np.ndarray) -> Witness:
@@ -178,9 +139,10 @@ def _place_notes(operation: Reference, case: Case, observed: Observed) -> dict[s
 
     Where only bits differ within the bound, that is information, not a deviation.
     """
+    if not (operation.elementwise and case.cotangent == "repeated"):
+        return {}
     first = dict(case.arguments)[operation.arrays[0]]
-    uniform = isinstance(first, ArraySpec) and first.kind == "repeated" and case.cotangent == "repeated"
-    if not (operation.elementwise and uniform):
+    if not (isinstance(first, ArraySpec) and first.kind == "repeated"):
         return {}
     notes: dict[str, tuple[str, ...]] = {}
     for name, output in observed.outputs.items():

@@ -108,7 +108,7 @@ def cross_entropy(
     logs, log_softmax_vjp = log_softmax(x, dim=axis)
     logs = stored(logs)
     weights = 1.0 if weight is None else _along(weight, np.ndim(x), axis)
-    if isinstance(target, np.ndarray) and target.dtype.kind == "i":
+    if np.ndim(target) < np.ndim(x):
         loss, vjp = nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
         if float(label_smoothing) != 0.0:
             uniform, uniform_vjp = _uniform_loss(logs, target, weight, ignore_index, reduction, axis)

@@ -19,7 +19,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
     padding: Any = draw.choice((0, 1, (2, 1), "same", "valid"))
     if padding == "same":
         stride = 1
-    sides = tuple(draw.choice((5, 7, 8, 9)) for _ in range(2))
+    sides = tuple(draw.side(5, 9) for _ in range(2))
     channels, filters = groups * draw.choice((1, 2, 3)), groups * draw.choice((1, 2, 3))
     lead = draw.choice(((1,), (2,), (), (3,)))
     return {

@@ -14,7 +14,8 @@ __all__ = ["linear"]
 def _inputs(draw: Any) -> dict[str, Any]:
     inner = draw.side(0, 65)
     lead = draw.shape(dims=(0, 2), most=33)
-    outer = draw.choice(((draw.side(1, 17),), ()))
+    # Square weights among them: what is transposed by mistake has the right shape there.
+    outer = draw.choice(((draw.side(1, 17),), (inner,), ()))
     return {
         "x": draw.array((*lead, inner)),
         "weight": draw.tame((*outer, inner)),

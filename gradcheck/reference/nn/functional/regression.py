@@ -19,10 +19,10 @@ def _pair(draw: Any, near: tuple[float, ...] = (0.0,)) -> dict[str, Any]:
     return {"x": draw.array(shape, near=near), "target": draw.tame(shape)}
 
 
-def _pair_and_weight(draw: Any, **options: Any) -> dict[str, Any]:
-    pair = _pair(draw)
+def _pair_and_weight(draw: Any) -> dict[str, Any]:
+    pair = _at_kink(draw, 0.0)
     weight = draw.choice((None, None, draw.array(pair["x"].shape, ("positive",))))
-    return {**pair, "weight": weight, **hyperparameters(draw, reduction=REDUCTIONS, **options)}
+    return {**pair, "weight": weight, **hyperparameters(draw, reduction=REDUCTIONS)}
 
 
 def _share(reduction: str, elements: Any, like: Any) -> Any:

@@ -1,0 +1,1 @@
+"""How strong the suite is: planted faults, the share of them that is caught, and the smallest error it sees."""

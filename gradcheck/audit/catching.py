@@ -1,0 +1,33 @@
+"""Which tampered subjects the suite notices, and at which case."""
+
+from __future__ import annotations
+
+from gradcheck.audit.findings import Catch
+from gradcheck.audit.tamper import TAMPERS, Tamper, tampered
+from gradcheck.audit.trials import Trials
+
+__all__ = ["catches"]
+
+
+def catches(trials: Trials) -> list[Catch]:
+    """Every tamper on every output of the operation, tried until it is noticed."""
+    found: list[Catch] = []
+    for tamper in TAMPERS:
+        if trials.dtype in tamper.dtypes:
+            found += [_tried(tamper, output, trials) for output in trials.outputs]
+    return found
+
+
+def _tried(tamper: Tamper, output: str, trials: Trials) -> Catch:
+    struck = 0
+    for number, trial in enumerate(trials, start=1):
+        if not trial.sound(output):
+            continue
+        wrong = tampered(tamper.change, trial.observed, output, trial.case, trial.before)
+        if wrong is None:
+            continue
+        struck += 1
+        verdict = trial.worse(output, wrong)
+        if verdict is not None:
+            return Catch(trials.dtype, tamper.name, output, number, struck, verdict.status, tamper.value_bound)
+    return Catch(trials.dtype, tamper.name, output, 0, struck, "agrees", tamper.value_bound)

@@ -1,0 +1,122 @@
+"""Whether a mutant is a fault at all: by exact arithmetic, Arb balls at 500 bits, over the cases of the corpus.
+
+Two formulas count as the same where every output agrees to more than 100 digits on every case, kinks among them. What
+balls cannot decide is asked again at four times the precision. Where special values went in and the result is not
+finite, its kind in float64 counts; where only balls overflow (their exponents have limits too) nothing is said.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+
+import flint
+import numpy as np
+
+from gradcheck.arithmetic import ball_precision, balls
+from gradcheck.audit.trials import Trial, Trials
+from gradcheck.cases.inputs import cotangent_of
+from gradcheck.reference.evaluate import evaluate, float64_outputs
+from gradcheck.reference.registry import Reference
+
+__all__ = ["bound_ratios", "same_values"]
+
+BITS = (500, 2000)
+DIGITS = 100
+
+
+def same_values(mutant: Reference, trials: Trials) -> bool:
+    """Whether the mutant has the values of the trials' own reference on every case, to more than 100 digits."""
+    return all(_same_on(mutant, trial) for trial in trials if trial.ran)
+
+
+def bound_ratios(mutant: Reference, trials: Trials) -> tuple[float, float] | None:
+    """The smallest and the largest ratio of its error bounds to the true ones; None where all are the same."""
+    low, high = np.inf, 0.0
+    for trial in trials:
+        if not trial.ran:
+            continue
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            bounds = trial.bounds_by(mutant)
+            for grade, outputs in trial.bounds.items():
+                for name, own in outputs.items():
+                    ratio = bounds[grade][name].full_bound() / own.full_bound()
+                    ratio = np.where(bounds[grade][name].full_bound() == own.full_bound(), 1.0, ratio)
+                    low = min(low, float(np.nanmin(ratio, initial=1.0)))
+                    high = max(high, float(np.nanmax(ratio, initial=1.0)))
+    return None if low == high == 1.0 else (low, high)
+
+
+def _same_on(mutant: Reference, trial: Trial) -> bool:
+    for bits in BITS:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = _exact(mutant, trial, bits)
+                kinds = (_kinds(trial.reference, trial), _kinds(mutant, trial)) if _special(trial) else None
+                decided = _compare(_truth(trial, bits), found, kinds)
+        except Exception:  # a wrong formula may raise anything; in the true one it would have shown long ago
+            return False
+        if decided is not None:
+            return decided
+    return True  # the balls overlap at the highest precision: a zero that only cancellation yields
+
+
+def _exact(reference: Reference, trial: Trial, bits: int) -> dict[str, np.ndarray]:
+    with ball_precision(bits):
+        value, pullback = evaluate(reference, trial.arguments, balls, balls)
+        cotangent = balls(_cotangent(trial, np.shape(value)))
+        return {name: balls(output).array for name, output in {"value": value, **pullback(cotangent)}.items()}
+
+
+@lru_cache(maxsize=256)
+def _truth(trial: Trial, bits: int) -> dict[str, np.ndarray]:
+    return _exact(trial.reference, trial, bits)
+
+
+def _kinds(reference: Reference, trial: Trial) -> dict[str, np.ndarray]:
+    """Of each element in float64: NaN, ±inf or finite, as a number."""
+    outputs = float64_outputs(reference, trial.arguments, lambda shape: _cotangent(trial, shape))
+    return {
+        name: np.where(np.isnan(output), 2.0, np.where(np.isinf(output), np.sign(output), 0.0))
+        for name, output in outputs.items()
+    }
+
+
+def _cotangent(trial: Trial, shape: tuple[int, ...]) -> np.ndarray:
+    return cotangent_of(trial.case, shape, trial.observed.dtypes["value"])
+
+
+def _special(trial: Trial) -> bool:
+    """Whether infinities or NaN went in."""
+    arrays = [array for array in trial.arguments.values() if isinstance(array, np.ndarray)]
+    return not all(np.isfinite(array).all() for array in arrays)
+
+
+Kinds = dict[str, np.ndarray]
+
+
+def _compare(
+    own: dict[str, np.ndarray], other: dict[str, np.ndarray], kinds: tuple[Kinds, Kinds] | None
+) -> bool | None:
+    """True: the same; False: not; None: the precision does not suffice to say."""
+    unclear = False
+    for name, array in own.items():
+        if array.shape != other[name].shape:
+            return False
+        for index in np.ndindex(*array.shape):
+            a, b = array[index], other[name][index]
+            if not (a.is_finite() and b.is_finite()):
+                if kinds is not None and kinds[0][name][index] != kinds[1][name][index]:
+                    return False
+            elif not a.overlaps(b):
+                return False
+            elif not (_sharp(a) and _sharp(b)):
+                unclear = True
+    return None if unclear else True
+
+
+def _sharp(ball: flint.arb) -> bool:
+    """Whether a ball is known to more than DIGITS digits."""
+    return ball.is_exact() or ball.rel_accuracy_bits() > DIGITS * 3.33

@@ -1,0 +1,85 @@
+"""``audit``: plant faults in every operation, in parallel processes, and report what was caught."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TYPE_CHECKING
+
+from gradcheck.audit.findings import AuditReport, OperationAudit
+from gradcheck.errors import ContractError
+from gradcheck.formats import FORMATS
+from gradcheck.reference.registry import Reference
+
+if TYPE_CHECKING:
+    from gradcheck.audit.trials import Judge
+    from gradcheck.audit.worker import Plan
+
+__all__ = ["audit"]
+
+Progress = Callable[[OperationAudit], None]
+
+SEEDS = 20
+SAMPLE_SEEDS = 2
+
+
+def audit(
+    references: Iterable[Reference],
+    *,
+    cases: int = 60,
+    seed: int = 0,
+    jobs: int = 2,
+    sample: int | None = None,
+    seeds: int | None = None,
+    dtypes: tuple[str, ...] = tuple(FORMATS),
+    judge: Judge | None = None,
+    progress: Progress = lambda _: None,
+) -> AuditReport:
+    """Audit the operations: the corpus of ``cases`` drawn cases and ``seed``, as ``gradcheck verify`` runs it.
+
+    sample: so many mutants of each operation, chosen by the seed (None: all); seeds: runs from which the sensitivity is
+    taken (20, or 2 of a sample); judge: what is audited, if not gradcheck's own; progress: is told each operation as it
+    is finished. Operations that are not registered, and another judge, need ``jobs=1``: this process.
+    Raises ContractError where ``dtypes`` lacks float64, in which the exact arithmetic compares.
+    """
+    if "float64" not in dtypes:
+        raise ContractError(f"an audit needs the dtype float64, got {', '.join(dtypes)}.")
+    from gradcheck.audit.worker import Plan, audit_operation
+    from gradcheck.verdict.judge import judge_against
+
+    start = time.perf_counter()
+    chosen = list(references)
+    plan = Plan(dtypes, cases, seed, sample, seeds or (SEEDS if sample is None else SAMPLE_SEEDS))
+    if jobs == 1:
+        done = {}
+        for reference in chosen:
+            done[reference.name] = audit_operation(reference, plan, judge or judge_against)
+            progress(done[reference.name])
+    else:
+        done = _in_processes(chosen, plan, jobs, progress)
+    ordered = [done[reference.name] for reference in chosen]
+    return AuditReport(ordered, cases, seed, sample, time.perf_counter() - start)
+
+
+def _in_processes(chosen: list[Reference], plan: Plan, jobs: int, progress: Progress) -> dict[str, OperationAudit]:
+    """By name. What takes longest is started first: formulas with the longest text have the most mutants."""
+    from gradcheck.audit.mutate import size
+    from gradcheck.audit.worker import audit_named
+
+    context = multiprocessing.get_context("spawn")
+    done: dict[str, OperationAudit] = {}
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        futures = [
+            pool.submit(audit_named, reference.name, plan) for reference in sorted(chosen, key=size, reverse=True)
+        ]
+        try:
+            for future in as_completed(futures):
+                finished = future.result()
+                done[finished.operation] = finished
+                progress(finished)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return done

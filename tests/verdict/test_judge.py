@@ -1,0 +1,166 @@
+"""The rules of judging, on small plain numbers."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gradcheck.arithmetic import Bounded, rounding_model
+from gradcheck.cases.case import parse_case
+from gradcheck.reference.registry import reference_named
+from gradcheck.verdict.judge import error_ratios, judge_case
+
+FLOAT32 = rounding_model("float32")
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def ratio(got, value, bound, model=FLOAT32):
+    with np.errstate(all="ignore"):
+        bounds = None if bound is None else np.array([bound], dtype=float)
+        return float(
+            error_ratios(np.array([got], dtype=float), Bounded(np.array([value], dtype=float), bounds, model))[0]
+        )
+
+
+@pytest.mark.parametrize(
+    ("got", "value", "bound", "expected"),
+    [
+        (1.0, 1.0, 0.5, 0.0),
+        (1.25, 1.0, 0.5, 0.5),
+        (2.0, 1.0, 0.5, 2.0),
+        (1.0, 1.0, None, 0.0),  # exact and matched
+        (1.5, 1.0, None, math.inf),  # exact and missed
+        (-0.0, 0.0, None, 0.0),  # the sign of zero is not judged
+        (math.inf, math.inf, 0.0, 0.0),
+        (-math.inf, math.inf, 0.0, math.inf),
+        (math.nan, math.nan, 0.0, 0.0),
+        (math.nan, 1.0, 0.5, math.inf),
+        (1.0, math.nan, 0.0, math.inf),
+        (1.0, math.inf, 0.0, math.inf),
+        (math.inf, 1.0, 0.5, math.inf),
+        (7.0, 1.0, math.inf, 0.0),  # an intermediate may overflow: nothing can be said
+        (math.nan, 1.0, math.inf, 0.0),
+        (math.inf, 2.0 * LARGEST, 1.0, 0.0),  # the result itself overflows
+        (-math.inf, 2.0 * LARGEST, 1.0, math.inf),  # to the other side it does not
+        (math.inf, LARGEST, LARGEST * 2.0**-20, 0.0),  # it may
+    ],
+)
+def test_ratio(got, value, bound, expected):
+    assert ratio(got, value, bound) == expected
+
+
+def test_storage_rounding_belongs_to_a_16_bit_result():
+    model = rounding_model("bfloat16")
+    assert 0.0 < ratio(1.0 + 2.0**-9, 1.0, None, model) <= 1.0
+    assert ratio(1.0 + 2.0**-7, 1.0, None, model) > 1.0
+
+
+def judged(line, subject):
+    case = parse_case(line)
+    return {verdict.output: verdict for verdict in judge_case(case, subject=subject)}
+
+
+RELU = "nn.functional.relu(x=ordinary(3, 5)) seed=1 dtype=float32"
+
+
+def test_untouched_it_agrees():
+    assert {verdict.status for verdict in judged(RELU, torch.nn.functional.relu).values()} == {"agrees"}
+
+
+def test_the_witness_is_the_worst_element():
+    def off(x):
+        y = torch.tanh(x)
+        offsets = torch.zeros_like(y)
+        offsets[1, 2], offsets[2, 4] = 0.25, 64.0
+        return y + offsets
+
+    verdict = judged("nn.functional.tanh(x=ordinary(3, 5)) seed=1 dtype=float32", off)["value"]
+    witness = verdict.witness
+    assert verdict.status == "deviates"
+    assert (witness.index, witness.exceeding, witness.elements) == ((2, 4), 2, 15)
+    assert witness.got > witness.should_be + 0.25
+    assert witness.excess == (("ordinary", verdict.error_over_bound),)
+    assert dict(witness.inputs).keys() == {"x"}
+
+
+def test_a_wrong_shape_is_said():
+    verdict = judged(RELU, lambda x: torch.nn.functional.relu(x)[:2])["value"]
+    assert (verdict.status, verdict.words) == ("deviates", "value has shape (2, 5), should be (3, 5)")
+
+
+def test_a_wrong_dtype_is_said():
+    verdict = judged(RELU, lambda x: torch.nn.functional.relu(x).double())["value"]
+    assert (verdict.status, verdict.words) == ("deviates", "value has dtype float64, should be float32")
+
+
+def test_an_exception_is_raises_in_pytorch_s_words():
+    def broken(x):
+        raise ValueError("no luck today\nand more")
+
+    (verdict,) = judged(RELU, broken).values()
+    assert (verdict.status, verdict.words) == ("raises", "ValueError: no luck today")
+
+
+def test_a_missing_kernel_is_unsupported_in_pytorch_s_words():
+    def missing(x):
+        raise RuntimeError("\"relu_cpu\" not implemented for 'Half'")
+
+    (verdict,) = judged(RELU, missing).values()
+    assert verdict.status == "unsupported"
+    assert "not implemented for 'Half'" in verdict.words
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        (lambda y: torch.where(y.isnan(), torch.zeros_like(y), y), "nan input"),
+        (lambda y: torch.where(y == 1.0, torch.full_like(y, math.nan), y), "nan"),
+        (lambda y: torch.where(y == 1.0, torch.full_like(y, math.inf), y), "overflow"),
+        (lambda y: y * 1.5, "ordinary"),
+    ],
+)
+def test_the_excess_is_told_apart_by_kind(spoil, kind):
+    line = "nn.functional.relu(x=ties(64)) seed=1 dtype=float32"
+    if kind == "nan input":
+        line = "nn.functional.relu(x=special(64)) seed=1 dtype=float32"
+    verdict = judged(line, lambda x: spoil(torch.nn.functional.relu(x)))["value"]
+    assert [name for name, _ in verdict.witness.excess] == [kind]
+
+
+def test_rounding_every_step_to_bfloat16_is_coarse_and_more_is_not():
+    line = "nn.functional.mse_loss(x=ordinary(400), target=ordinary(400), reduction='sum') seed=2 dtype=bfloat16"
+
+    def in_bfloat16(x, target, reduction):
+        total = torch.zeros((), dtype=x.dtype)
+        for term in (x - target) ** 2:
+            total = total + term
+        return total
+
+    assert judged(line, in_bfloat16)["value"].status == "coarse"
+    assert (
+        judged(line, lambda x, target, reduction: 2.0 * in_bfloat16(x, target, reduction))["value"].status == "deviates"
+    )
+
+
+def test_place_is_noted_for_one_number_throughout():
+    line = "nn.functional.tanh(x=repeated(67)) seed=0 dtype=float32 cotangent=repeated"
+
+    def uneven(x):
+        y = torch.tanh(x)
+        nudge = torch.zeros_like(y)
+        nudge[-3:] = y.detach()[-3:].abs() * 2.0**-24
+        return y + nudge
+
+    verdict = judged(line, uneven)["value"]
+    assert verdict.status == "agrees"
+    assert verdict.notes == ("2 different results for one number, depending on its place in the tensor",)
+    assert judged(line, torch.tanh)["value"].notes == ()
+
+
+def test_a_wrong_reference_is_told_from_the_right_one():
+    reference = reference_named("nn.functional.relu")
+    wrong = replace(reference, function=lambda x: (np.where(x <= 0, 0.0, 2.0 * x), reference.function(x)[1]))
+    verdicts = {verdict.output: verdict.status for verdict in judge_case(parse_case(RELU), operation=wrong)}
+    assert verdicts == {"value": "deviates", "grad[x]": "agrees"}
