@@ -74,7 +74,8 @@ class Format:
     def ulp(self, values: np.ndarray) -> np.ndarray:
         """The gap to the next number away from zero, at each (finite) value."""
         _, exponent = np.frexp(values)
-        return np.ldexp(1.0, np.maximum(exponent - 1, self.minimum_exponent) - self.precision + 1)
+        place = np.where(values == 0.0, self.minimum_exponent, np.maximum(exponent - 1, self.minimum_exponent))
+        return np.ldexp(1.0, place - self.precision + 1)
 
     def from_bits(self, bits: np.ndarray) -> np.ndarray:
         """The numbers, in float64, that bit patterns (unsigned integers) stand for."""

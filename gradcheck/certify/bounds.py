@@ -15,7 +15,7 @@ from gradcheck.certify.derivative import MOST_BITS
 from gradcheck.formats import FORMATS
 from gradcheck.reference.evaluate import bounded_outputs, evaluate, float64_outputs
 from gradcheck.reference.registry import Reference
-from gradcheck.verdict.judge import error_ratios
+from gradcheck.verdict.compare import error_ratios
 
 __all__ = ["MODELS", "RUNS", "compare_with_simulation", "compare_with_truth", "special_values_differ"]
 
@@ -26,7 +26,7 @@ MODELS = tuple(
 )
 """Every dtype under every grade in which it is judged."""
 
-RUNS = ({"random": False}, {}, {"pairwise": True, "fused": True})
+RUNS: tuple[dict[str, bool], ...] = ({"random": False}, {}, {"pairwise": True, "fused": True})
 """Ways to compute: to the nearest, one by one; at random, one by one; at random, by halves with fused products."""
 
 NEGLIGIBLE = 2.0**-20
@@ -52,20 +52,28 @@ def special_values_differ(operation: Reference, case: Case) -> str:
 
 
 def compare_with_truth(operation: Reference, case: Case, bits: int) -> tuple[float | None, str]:
-    """Worst error of float64 from the Arb enclosure, over its own bound, and a sentence where that exceeds 1.
+    """Worst error from the Arb enclosure over the bound, and a sentence where that exceeds 1.
 
+    Both float64 and the running error arithmetic's own value (also float64, summed in another order) are compared.
     Elements without a finite true value, or with inputs that are not finite, are left to the comparison with simulated
     rounding; the ratio is None where there are no others.
     """
-    plain = _plain(operation, case)
     bounded = _bounded(operation, case, rounding_model("float64"))
     bounds = {name: output.full_bound() for name, output in bounded.items()}
-    ratios = {name: np.asarray(np.nan) for name in plain}
+    sources = {
+        "float64": _plain(operation, case),
+        "running error": {n: np.asarray(b.value) for n, b in bounded.items()},
+    }
+    ratios: dict[tuple[str, str], np.ndarray] = {}
     truth: dict[str, Ball] = {}
     while bits <= MOST_BITS:
         with ball_precision(bits):
             truth = _truth(operation, case)
-            ratios = {name: _distances(plain[name], ball, bounds[name]) for name, ball in truth.items()}
+            ratios = {
+                (source, name): _distances(outputs[name], ball, bounds[name])
+                for source, outputs in sources.items()
+                for name, ball in truth.items()
+            }
             if all(_fine(ball, bounds[name]) for name, ball in truth.items()):
                 break
         bits *= 2
@@ -73,9 +81,10 @@ def compare_with_truth(operation: Reference, case: Case, bits: int) -> tuple[flo
     worst = max((float(np.nanmax(ratio)) for ratio in known), default=None)
     if worst is None or worst <= 1.0:
         return worst, ""
-    name = next(name for name, ratio in ratios.items() if np.any(ratio > 1.0))
+    source, name = next(key for key, ratio in ratios.items() if np.any(ratio > 1.0))
     true = np.asarray(np.frompyfunc(lambda ball: float(ball.mid()), 1, 1)(truth[name].array), dtype=np.float64)
-    return worst, _sentence(case, name, np.nan_to_num(ratios[name], nan=0.0), plain[name], true, "float64", "truth")
+    known_ratios = np.nan_to_num(ratios[source, name], nan=0.0, posinf=np.inf)
+    return worst, _sentence(case, name, known_ratios, sources[source][name], true, source, "truth")
 
 
 def _truth(operation: Reference, case: Case) -> dict[str, Ball]:
@@ -110,7 +119,8 @@ def _fine(truth: Ball, bounds: np.ndarray) -> bool:
 
 def compare_with_simulation(operation: Reference, case: Case) -> tuple[dict[str, float], list[str]]:
     """Worst error of simulated rounding over the bound, by model, and a sentence for each model where it exceeds 1."""
-    worst, words = {}, []
+    worst: dict[str, float] = {}
+    words: list[str] = []
     for dtype, grade in MODELS:
         here = case.on(dtype=dtype)
         model = rounding_model(dtype, grade=grade)

@@ -29,7 +29,8 @@ DIGITS = 40
 MOST_BITS = 2560
 
 SINGLE_ELEMENTS = 3
-"""Directions of one element each, besides the dense one: a small gradient is not hidden there by larger ones."""
+"""Directions of one element each, besides the dense one: a small gradient is not hidden there by larger ones. Of an
+elementwise operation every element is compared by itself anyway."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,22 @@ def prove_derivative(operation: Reference, case: Case, bits: int = 160) -> Proof
     convention = CONVENTIONS.get(operation.name)
     outside = convention.outside(arguments) if convention else {}
     proofs = []
-    for label, direction in _directions(case, shapes):
+    for label, direction in _directions(case, shapes, 0 if operation.elementwise else SINGLE_ELEMENTS):
         for name in outside.keys() & direction.keys():
             direction[name][outside[name]] = 0.0
         proofs.append(_prove(operation, case, arguments, direction, label, bits))
     return min(proofs, key=lambda proof: (not proof.failure, proof.digits))
 
 
-def _directions(case: Case, shapes: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """All arrays at once along random dyadic numbers; then single elements, of each array in turn."""
+def _directions(
+    case: Case, shapes: dict[str, tuple[int, ...]], singles: int
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """All arrays at once along random dyadic numbers; then so many single elements, of each array in turn."""
     random = {name: Bits(case.seed, "direction", name) for name in shapes}
     dense = {name: random[name].bell(math.prod(shape)).reshape(shape) for name, shape in shapes.items()}
     yield "a dense direction", dense
     filled = [name for name, shape in shapes.items() if math.prod(shape)]
-    for turn in range(SINGLE_ELEMENTS):
+    for turn in range(singles):
         name = filled[turn % len(filled)]
         place = int(random[name].below(math.prod(shapes[name]), 1)[0])
         single = {other: np.zeros(shape) for other, shape in shapes.items()}

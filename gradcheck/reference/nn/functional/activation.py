@@ -206,8 +206,7 @@ def _scaled_elu(x: Any, negative_scale: Any, positive_scale: Any, input_scale: A
     value = np.where(negative, np.expm1(z) * negative_scale, x * positive_scale)
 
     def elu_vjp(g: Any) -> dict[str, Any]:
-        slope = input_scale * negative_scale * np.exp(z)
-        return {"x": np.where(negative, g * slope, g * positive_scale)}
+        return {"x": np.where(negative, g * input_scale * negative_scale * np.exp(z), g * positive_scale)}
 
     return value, elu_vjp
 
