@@ -73,7 +73,8 @@ def main(cases: int, seed: int, jobs: int, markdown: bool) -> None:
     known = sum(len(verdicts) for verdicts in summary.known.values())
     print(
         f"{summary.cases} cases, {summary.verdicts} verdicts: {len(summary.unknown)} false alarms, "
-        f"{known} known deviations, {len(summary.coarse)} coarse; torch {facts['torch']}, {facts['cpu_capability']}, seed {seed}"
+        f"{known} known deviations, {len(summary.coarse)} coarse; torch {facts['torch']}, "
+        f"{facts['cpu_capability']}, seed {seed}"
     )
 
 

@@ -85,6 +85,8 @@ def balls(values: Any) -> Ball:
     """Exact balls of float64 numbers (±inf and NaN included), bools or integers."""
     if isinstance(values, Ball):
         return values
+    if isinstance(values, Composite):
+        raise values._missing("arithmetic with a mask", {})
     numbers = np.asarray(values, dtype=np.float64)
     array = np.empty(numbers.shape, dtype=object)
     array[...] = [flint.arb(v) for v in numbers.ravel().tolist()] if numbers.ndim == 1 else _nested(numbers)

@@ -64,6 +64,7 @@ class RoundingModel:
     safe: float = field(init=False)
     peak_to_top: float = field(init=False)
     low_precision: bool = field(init=False)
+    has_room: bool = field(init=False)
     _numbers: dict[float, Any] = field(init=False, default_factory=dict, repr=False)
     _factors: dict[int, float] = field(init=False, default_factory=dict, repr=False)
 
@@ -75,6 +76,9 @@ class RoundingModel:
         set_(self, "eta", 4.0 * eta if self.work.name == "float64" else eta)
         set_(self, "largest", self.work.largest)
         set_(self, "low_precision", self.work.bits == 16)
+        # Whether u·|a| may be evaluated before it is multiplied by |b|: what it loses by underflow, at most 2^-1075·|b|,
+        # is nothing beside η, unless the working format is float64 itself.
+        set_(self, "has_room", self.work.name != "float64")
         # A value that may overflow has at least this rounding error: one comparison of the largest bound finds it.
         set_(self, "alarm", self.work.largest * self.work.roundoff * 0.5)
         # Below this, room is left for every rounding of the estimate itself.

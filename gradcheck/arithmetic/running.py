@@ -136,6 +136,8 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
             top = abs(number) * 1.5 if math.isfinite(number) else math.inf
             known = model._numbers[operand] = Bounded(np.float64(number), bound, model, top)
         return known
+    if isinstance(operand, Composite):
+        raise operand._missing("arithmetic with a mask", {})
     array = np.asarray(operand)
     if array.dtype.kind in "biu":
         return Bounded(array.astype(np.float64), None, model)
@@ -174,7 +176,7 @@ def finish(
     operands by definition (1/0, log 0), not by overflow; uncertain: says where the operands' errors reach such a pole.
     """
     if model.low_precision:
-        bound = bound * (1.0 + (model.unit if local is None else local))
+        bound *= 1.0 + (model.unit if local is None else local)
     if top <= model.safe:
         return Bounded(value, bound, model, top)
     peak = float(bound.max(initial=0.0))

@@ -89,14 +89,36 @@ def _multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     if _is_power_of_two(a):
         return _scale(m, b, float(a.value), value)
     top = a.top * b.top * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
-    bound = np.abs(value)
-    bound *= m.unit
-    bound += m.eta
-    if b.bound is not None:
-        bound += a.magnitude * b.bound
+    bound = _bound_of_product(m, value, a, b)
+    return finish(m, value, bound, a, b, top=top, uncertain=lambda: _zero_times_infinity(a, b))
+
+
+def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
+    """u·|a·b| + η + |a|·β_b + β_a·(|b| + β_b), in as few passes over large arrays as there are."""
+    if b.bound is None or b.value.size > a.value.size:
+        a, b = b, a
+    if b.bound is None or not m.has_room:
+        bound = np.abs(value)
+        bound *= m.unit
+        if b.bound is not None:
+            bound += a.magnitude * b.bound
+    else:
+        bound = b.magnitude * m.unit
+        bound += b.bound
+        bound = np.multiply(bound, a.magnitude, out=bound if bound.shape == value.shape else None)
     if a.bound is not None:
         bound += a.bound * reach(b)
-    return finish(m, value, bound, a, b, top=top)
+    bound += m.eta
+    return bound
+
+
+def _zero_times_infinity(a: Bounded, b: Bounded) -> Any:
+    """Where an infinity meets a number, not zero, whose error reaches zero: NaN, or the other infinity, may come out.
+
+    Zero itself gives NaN for certain: with the infinity beside it, it is the limit of a saturated function.
+    """
+    infinite = np.isinf(a.value * b.value)
+    return infinite & ((np.isinf(a.value) & _reaches_zero(b)) | (np.isinf(b.value) & _reaches_zero(a)))
 
 
 def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:

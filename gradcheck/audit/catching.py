@@ -19,15 +19,16 @@ def catches(trials: Trials) -> list[Catch]:
 
 
 def _tried(tamper: Tamper, output: str, trials: Trials) -> Catch:
-    struck = 0
+    struck, status = 0, "agrees"
     for number, trial in enumerate(trials, start=1):
-        if not trial.sound(output):
+        if not (trial.ran and trial.sound(output)):
             continue
         wrong = tampered(tamper.change, trial.observed, output, trial.case, trial.before)
         if wrong is None:
             continue
         struck += 1
-        verdict = trial.worse(output, wrong)
-        if verdict is not None:
-            return Catch(trials.dtype, tamper.name, output, number, struck, verdict.status, tamper.value_bound)
-    return Catch(trials.dtype, tamper.name, output, 0, struck, "agrees", tamper.value_bound)
+        reported = trial.reported(output, wrong)
+        if reported and reported != "known":
+            return Catch(trials.dtype, tamper.name, output, number, struck, reported, tamper.value_bound)
+        status = reported or status
+    return Catch(trials.dtype, tamper.name, output, 0, struck, status, tamper.value_bound)

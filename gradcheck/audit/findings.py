@@ -50,6 +50,7 @@ class Fate:
 class Catch:
     """A tampered output in one dtype: cases until it is noticed (0: never), and in how many cases it struck.
 
+    status: of the verdict; `known` where the ledger took it for one of PyTorch's known deviations, which hides it.
     value_bound: whether it strikes only where certain numbers come out (subnormals, huge ones): an output that never
     has them cannot have the fault.
     """
@@ -64,7 +65,11 @@ class Catch:
 
     @property
     def survived(self) -> bool:
-        return not self.cases and (self.struck > 0 or not self.value_bound)
+        return not self.cases and not self.hidden and (self.struck > 0 or not self.value_bound)
+
+    @property
+    def hidden(self) -> bool:
+        return self.status == "known"
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ class OperationAudit:
         counted = [fate for fate in self.fates if fate.kind in ("killed", "survived")]
         for dtype in self.cases:
             until = [fate.kills[dtype].cases for fate in counted if dtype in fate.kills]
-            catches = [c for c in self.catches if c.dtype == dtype and (c.struck or not c.value_bound)]
+            catches = [c for c in self.catches if c.dtype == dtype and (c.cases or c.survived)]
             seen = [s for s in self.sensitivities if s.dtype == dtype]
             roots = [s.per_root for s in seen if s.per_root is not None]
             yield Row(

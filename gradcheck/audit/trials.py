@@ -85,11 +85,19 @@ class Trial:
         """Verdicts of another (wrong) reference on the true PyTorch."""
         return self._judge(reference, self.case, self.arguments, self.observed, self.bounds_by(reference))
 
-    def worse(self, output: str, observed: Observed) -> Verdict | None:
-        """The true reference's verdict on one output of another subject, if it is worse than on the true one."""
+    def reported(self, output: str, observed: Observed) -> str:
+        """The status that the true reference gives one output of another subject, where it is worse than the true one.
+
+        Empty where it is not worse; `known` where the ledger takes it for a deviation that PyTorch is known to have.
+        """
         bounds = {grade: {output: outputs[output]} for grade, outputs in self.bounds.items()}
         (verdict,) = self._judge(self.reference, self.case, self.arguments, observed, bounds)
-        return verdict if STATUSES.index(verdict.status) > STATUSES.index(self.verdicts[output].status) else None
+        before = self.verdicts[output].status
+        if self.is_bad(verdict):
+            return verdict.status
+        if verdict.status in BAD:
+            return "known"
+        return verdict.status if STATUSES.index(verdict.status) > STATUSES.index(before) else ""
 
     def sound(self, output: str) -> bool:
         """Whether the true PyTorch is in order here: a verdict that is bad already can show no fault."""

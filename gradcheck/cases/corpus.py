@@ -22,13 +22,14 @@ def corpus(operation: Reference, dtype: str, cases: int, seed: int) -> Iterator[
     """``cases`` drawn cases, after those that the operation always gets.
 
     These are: one number throughout, for elementwise operations (the same result wherever it stands), and in 16-bit
-    dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and one
-    large case.
+    dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and two
+    large cases.
     """
     if operation.elementwise:
         yield from _always(operation, dtype, seed)
     yield from _at_kinks(operation, dtype, seed)
-    yield large_case(operation, seed).on(dtype=dtype)
+    for last in (False, True):
+        yield large_case(operation, seed, last=last).on(dtype=dtype)
     for index in range(cases):
         yield draw_case(operation, SeededDraw(operation.name, seed, index), seed * 1_000_003 + index).on(dtype=dtype)
 

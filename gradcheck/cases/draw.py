@@ -104,12 +104,17 @@ class SeededDraw(Draw):
         return kinds[turn % len(kinds)]
 
 
-class LargeDraw(SeededDraw):
-    """Draws shapes ``scale`` times as large as usual, of ordinary values: kernels change their ways with the size."""
+class LargeDraw(Draw):
+    """Draws shapes ``scale`` times as large as usual, of ordinary values: kernels change their ways with the size.
 
-    def __init__(self, operation: str, seed: int, scale: int) -> None:
-        super().__init__(operation, seed, 0)
-        self._scale = scale
+    All other choices are the first (the simplest), or all the last.
+    """
+
+    def __init__(self, scale: int, last: bool) -> None:
+        self._scale, self._last = scale, last
+
+    def integer(self, low: int, high: int) -> int:
+        return high if self._last else low
 
     def kind(self, kinds: Sequence[str]) -> str:
         return kinds[0]
@@ -136,14 +141,16 @@ def draw_case(operation: Reference, draw: Draw, seed: int) -> Case:
 
 
 LARGE = 1 << 15
-"""Elements that the large case exceeds: beyond the sizes at which PyTorch's kernels split their work."""
+"""Elements that a large case exceeds: PyTorch's kernels split their work into grains of that size."""
+
+SCALES = tuple(side << doublings for doublings in range(16) for side in (2, 3))
 
 
-def large_case(operation: Reference, seed: int) -> Case:
-    """A case with an array of more than LARGE elements, and not many more."""
-    for doublings in range(1, 17):
-        arguments: dict[str, Any] = operation.inputs(LargeDraw(operation.name, seed, 1 << doublings))
-        specs = (value for value in arguments.values() if isinstance(value, ArraySpec))
+def large_case(operation: Reference, seed: int, *, last: bool = False) -> Case:
+    """A case with an array of more than LARGE elements, and not many more; ``last``: with the last of all options."""
+    for scale in SCALES:
+        arguments: dict[str, Any] = operation.inputs(LargeDraw(scale, last))
+        specs = [value for value in arguments.values() if isinstance(value, ArraySpec)]
         if max(math.prod(spec.shape) for spec in specs) > LARGE:
             break
     return Case(operation.name, tuple(arguments.items()), seed)

@@ -142,6 +142,11 @@ def _unit(bits: Bits, n: int, form: Format) -> np.ndarray:
     return np.where(bits.below(8, n) == 0, bits.pick(ends, n), bits.unit(n))
 
 
+def _inner(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Probabilities away from 0 and 1: uniform in [1/64, 1 - 1/64]."""
+    return 0.015625 + 0.96875 * bits.unit(n)
+
+
 def _positive(bits: Bits, n: int, form: Format) -> np.ndarray:
     """Positive numbers from 1/16 to 2."""
     return bits.unit(n) * 2.0 + 0.0625 * (bits.unit(n) + 1.0)
@@ -162,7 +167,7 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
     make.__name__[1:]: make
     for make in (
         _ordinary, _integers, _ties, _wide, _subnormal, _near, _close, _special, _rare, _huge, _large, _edges,
-        _repeated, _every, _unit, _positive, _shares, _indices,
+        _repeated, _every, _unit, _inner, _positive, _shares, _indices,
     )
 }  # fmt: skip
 INTEGER_KINDS = ("indices",)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gradcheck import __version__
+from gradcheck.cli.audit import audit
 from gradcheck.cli.certify import certify
 from gradcheck.cli.verify import verify
 from gradcheck.errors import GradcheckError
@@ -90,5 +91,5 @@ def replay(case: str, ledger_file: str | None) -> None:
     sys.exit(int(failed))
 
 
-main.add_command(verify)
-main.add_command(certify)
+for _command in (verify, certify, audit):
+    main.add_command(_command)

@@ -66,12 +66,13 @@ def _worst_of_special(got: np.ndarray, reference: Bounded, coarse: Bounded | Non
 
 def _worst_ulp(error: np.ndarray, value: np.ndarray, form: Format) -> float:
     """Worst error in ulps of the format at finite values."""
-    if not value.all():
-        return float((error / form.ulp(value)).max(initial=0.0))
+    if not value.size:
+        return 0.0
     # |value| rounded down to a power of two is read off its bits, ten times as fast as by np.frexp.
     binade = (value.view(np.int64) & EXPONENT_BITS).view(np.float64)
-    ulps = error / np.maximum(binade, form.smallest_normal)
-    return float(ulps.max(initial=0.0)) * (0.5 / form.roundoff)
+    if binade.min() < form.smallest_normal:
+        return float((error / form.ulp(value)).max())
+    return float((error / binade).max()) * (0.5 / form.roundoff)
 
 
 def _stored(model: RoundingModel, value: np.ndarray, bound: Any) -> Any:

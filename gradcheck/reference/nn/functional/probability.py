@@ -22,7 +22,7 @@ def _weights(draw: Any, shape: tuple[int, ...]) -> Any:
 
 def _bce_inputs(draw: Any) -> dict[str, Any]:
     shape = draw.shape()
-    x, target = draw.array(shape, ("unit",)), draw.array(shape, ("unit",))
+    x, target = draw.array(shape, ("unit", "inner")), draw.array(shape, ("unit", "inner"))
     return {"x": x, "target": target, "weight": _weights(draw, shape), **hyperparameters(draw, reduction=REDUCTIONS)}
 
 

@@ -1,0 +1,314 @@
+"""Running error: plain numbers for each rule, and what overflow, poles and special values do to a bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+from gradcheck.arithmetic import (
+    Bounded,
+    Mask,
+    as_dtype,
+    as_dtype_of,
+    number,
+    pi,
+    rounding_model,
+    stored,
+    sum_over_batch,
+)
+from gradcheck.arithmetic.model import UPWARD
+from gradcheck.arithmetic.running import lift, lift_array
+from gradcheck.verdict.compare import error_ratios
+
+F64, F32 = rounding_model("float64"), rounding_model("float32")
+BF16, BF16_COARSE = rounding_model("bfloat16"), rounding_model("bfloat16", grade="coarse")
+U32 = 2.0**-24
+INF, NAN = math.inf, math.nan
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Any:
+    """Special values are the point here; the evaluation of references is quiet in the same way."""
+    with np.errstate(all="ignore"):
+        yield
+
+
+def f32(*values: float, bound: Any = None) -> Bounded:
+    return Bounded(np.array(values), None if bound is None else np.array(bound), F32)
+
+
+def bounds(x: Bounded) -> list[float]:
+    return x.full_bound().tolist()
+
+
+def between(value: float, low: float) -> bool:
+    """At least ``low``, and not above it by more than bounds are rounded up and float64's own rounding adds."""
+    return low <= value <= low * (1.0 + 2.0**-13)
+
+
+# One rounding each: u·|result| of float32 is 2^-24 of it.
+ONE_ROUNDING: dict[str, tuple[Callable[..., Any], tuple[float, ...], float]] = {
+    "3 + 4": (np.add, (3.0, 4.0), 7.0 * U32),
+    "3 - 7": (np.subtract, (3.0, 7.0), 4.0 * U32),
+    "3 · 5": (np.multiply, (3.0, 5.0), 15.0 * U32),
+    "3 / 5": (np.true_divide, (3.0, 5.0), 0.6 * U32),
+    "√9": (np.sqrt, (9.0,), 3.0 * U32),
+    "3²": (np.square, (3.0,), 9.0 * U32),
+    # One ulp is 2u of the value, and tanh is stated to err by two.
+    "exp 0": (np.exp, (0.0,), 2.0 * U32),
+    "expm1 1": (np.expm1, (1.0,), 2.0 * math.expm1(1.0) * U32),
+    "log 2": (np.log, (2.0,), 2.0 * math.log(2.0) * U32),
+    "log1p 1": (np.log1p, (1.0,), 2.0 * math.log(2.0) * U32),
+    "tanh 1": (np.tanh, (1.0,), 4.0 * math.tanh(1.0) * U32),
+    "erf 1": (special.erf, (1.0,), 2.0 * math.erf(1.0) * U32),
+    # 1/(1 + e) with e = 1: half of exp's 2u, the sum's and the quotient's u.
+    "expit 0": (special.expit, (0.0,), 0.5 * 3.0 * U32),
+}
+
+
+@pytest.mark.parametrize("name", ONE_ROUNDING)
+def test_one_operation_on_exact_numbers_is_one_rounding(name: str) -> None:
+    function, operands, rounding = ONE_ROUNDING[name]
+    result = function(*(f32(operand) for operand in operands))
+    assert result.value.tolist() == [function(*operands)]
+    assert between(bounds(result)[0], rounding)
+
+
+def test_errors_of_operands_add_up() -> None:
+    a, b = f32(3.0, bound=[0.25]), f32(5.0, bound=[0.5])
+    assert between(bounds(a + b)[0], 0.75 + 8.0 * U32)
+    assert between(bounds(a - b)[0], 0.75 + 2.0 * U32)
+    assert between(bounds(a * b)[0], 3.0 * 0.5 + 5.0 * 0.25 + 0.125 + 15.0 * U32)
+    # (3 ± 1/4)/(5 ± 1/2): the farthest is 3.25/4.5.
+    assert between(bounds(a / b)[0], 3.25 / 4.5 - 0.6 + 0.6 * U32)
+    assert between(bounds(f32(4.0, bound=[1.0]) * 1.0)[0], 1.0)
+
+
+def test_functions_enlarge_errors_by_their_steepest_slope() -> None:
+    wide = f32(2.0, bound=[1.0])
+    assert bounds(np.exp(wide))[0] >= math.exp(3.0) - math.exp(2.0)
+    assert bounds(np.log(wide))[0] >= math.log(2.0) - math.log(1.0)
+    assert bounds(np.sqrt(wide))[0] >= math.sqrt(2.0) - 1.0
+    assert bounds(np.tanh(wide))[0] >= math.tanh(2.0) - math.tanh(1.0)
+    assert bounds(special.expit(f32(0.5, bound=[1.0])))[0] >= special.expit(0.5) - special.expit(-0.5)
+    assert bounds(special.erf(f32(0.0, bound=[1.0])))[0] >= math.erf(1.0)
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5, -4.0, 1.0])
+def test_a_power_of_two_costs_no_rounding(factor: float) -> None:
+    assert bounds(f32(3.0) * factor)[0] <= F32.eta
+    assert bounds(f32(3.0) / factor)[0] <= F32.eta
+    assert bounds(f32(3.0, bound=[0.5]) * factor)[0] - 0.5 * abs(factor) <= F32.eta
+
+
+def test_what_moves_or_turns_a_number_keeps_its_error() -> None:
+    x = f32(-3.0, 4.0, bound=[0.5, 0.25])
+    for moved in (np.negative(x), np.positive(x), np.absolute(x)):
+        assert bounds(moved) == [0.5, 0.25]
+    assert bounds(np.flip(x, axis=0)) == [0.25, 0.5]
+    assert bounds(np.sign(x)) == [0.0, 0.0]
+    assert bounds(np.sign(f32(0.25, bound=[0.5]))) == [2.0]
+
+
+OPERATORS = {
+    "+": (lambda a, b: a + b, np.add),
+    "-": (lambda a, b: a - b, np.subtract),
+    "*": (lambda a, b: a * b, np.multiply),
+    "/": (lambda a, b: a / b, np.true_divide),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("model", [F64, F32, BF16, BF16_COARSE], ids=lambda m: f"{m.store.name}-{m.grade}")
+def test_the_short_cut_of_operators_is_the_ufunc(name: str, model: Any) -> None:
+    operator, ufunc = OPERATORS[name]
+    x = Bounded(np.array([[3.0, -0.1], [INF, 0.0]]), np.full((2, 2), 0.01), model)
+    others: list[Any] = [x[0], 0.1, 2, 0.0, np.array([7.0, -1.5]), np.float64(3.0), Bounded(np.array(1.5), None, model)]
+    for other in others:
+        for a, b in ((x, other), (other, x)):
+            left, right = operator(a, b), ufunc(a, b)
+            assert np.array_equal(left.value, right.value, equal_nan=True)
+            assert np.array_equal(left.full_bound(), right.full_bound(), equal_nan=True)
+
+
+def test_extrema_have_the_error_of_what_may_be_chosen() -> None:
+    a, b = f32(1.0, 1.0, 1.0, bound=[0.125, 0.125, 0.125]), f32(2.0, 1.0625, 1.0, bound=[0.25, 0.25, 0.0])
+    largest = np.maximum(a, b)
+    assert largest.value.tolist() == [2.0, 1.0625, 1.0]
+    assert all(between(got, low) for got, low in zip(bounds(largest), [0.25, 0.25, 0.125], strict=True))
+    smallest = np.minimum(a, b)
+    assert smallest.value.tolist() == [1.0, 1.0, 1.0]
+    # min(1 ± 1/8, 1.0625 ± 1/4) may be as small as 0.8125.
+    assert all(between(got, low) for got, low in zip(bounds(smallest), [0.125, 0.1875, 0.125], strict=True))
+    assert between(
+        bounds(np.max(f32(1.0, 1.5, 0.0, bound=[0.75, 0.125, 9.0])))[0:1][0]
+        if False
+        else float(np.max(f32(1.0, 1.5, 0.0, bound=[0.75, 0.125, 9.0])).bound),
+        7.5,
+    )
+    assert np.max(f32(1.0, 2.0)).bound is None
+
+
+def test_comparisons_are_open_where_errors_overlap() -> None:
+    a = f32(1.0, 1.0, 1.0, bound=[0.25, 0.25, 0.0])
+    outcome = a < f32(1.125, 2.0, 1.0)
+    assert isinstance(outcome, Mask)
+    assert outcome.likely.tolist() == [True, True, False]
+    assert outcome.undecided.tolist() == [True, False, False]
+    assert (f32(1.0) < f32(2.0)).tolist() == [True]
+    assert (f32(1.0) == 1.0).tolist() == [True]
+
+
+def test_a_hyperparameter_is_rounded_where_the_format_does_not_hold_it() -> None:
+    assert lift(0.5, F32).bound is None
+    assert between(float(lift(0.1, F32).bound), 0.1 * U32)
+    assert lift(0.1, F64).bound is None
+    assert lift(np.arange(3), F32).bound is None
+    assert lift(np.array([0.5, 0.1]), F32).full_bound()[0] == 0.0
+    assert 0.0 < lift(np.array([0.5, 0.1]), F32).full_bound()[1] <= 0.1 * U32
+    assert lift_array(np.array([1.0]), F32).bound is None
+    assert between(float(pi(f32(1.0)).bound), math.pi * U32)
+    assert number(2.0, f32(1.0)).bound is None
+
+
+# Overflow, poles and special values.
+
+
+def test_a_certain_infinity_has_to_be_matched() -> None:
+    for x in (f32(INF) + 1.0, f32(INF) * f32(-2.0), f32(1.0) / f32(0.0), np.log(f32(0.0)), np.exp(f32(INF))):
+        assert np.isinf(x.value).all()
+        assert bounds(x) == [0.0]
+        assert error_ratios(np.array([1e30]), x).tolist() == [INF]
+        assert error_ratios(x.value, x).tolist() == [0.0]
+        assert error_ratios(-x.value, x).tolist() == [INF]
+
+
+def test_a_certain_nan_has_to_be_matched() -> None:
+    for x in (f32(INF) - f32(INF), f32(0.0) * f32(INF), np.log(f32(-1.0)), np.sqrt(f32(-1.0)), f32(0.0) / f32(0.0)):
+        assert np.isnan(x.value).all()
+        assert bounds(x) == [0.0]
+        assert error_ratios(np.array([NAN]), x).tolist() == [0.0]
+        assert error_ratios(np.array([0.0]), x).tolist() == [INF]
+    assert error_ratios(np.array([NAN]), f32(1.0) + 1.0).tolist() == [INF]
+
+
+def test_what_may_overflow_accepts_everything_that_follows() -> None:
+    large = f32(3e38)
+    for x in (large + large, large * 2.0, large * large, np.exp(f32(89.0)), np.square(large), large / f32(0.25)):
+        assert bounds(x) == [INF]
+    assert bounds(large + large - large) == [INF]
+    assert bounds(1.0 / (large + large)) == [INF]
+    assert error_ratios(np.array([NAN]), large + large).tolist() == [0.0]
+
+
+def test_an_overflow_of_float64_itself_is_no_certain_infinity() -> None:
+    for x in (
+        Bounded(np.array([1e308]), None, F64) * 1e10,
+        Bounded(np.array([1e308]), None, F64) / 1e-10,
+        np.exp(Bounded(np.array([710.0]), None, F64)),
+        np.sum(Bounded(np.array([1e308, 1e308]), None, F64)),
+    ):
+        assert np.isinf(x.value).all()
+        assert np.isinf(x.full_bound()).all()
+
+
+def test_the_largest_number_may_be_rounded_away() -> None:
+    form = F32.store
+    x = Bounded(np.array([form.largest]), np.array([form.ulp(np.array(form.largest))]), F32)
+    assert error_ratios(np.array([INF]), x).tolist() == [0.0]
+    assert error_ratios(np.array([-INF]), x).tolist() == [INF]
+    around_zero = Bounded(np.array([0.0]), np.array([2.0 * form.largest]), F32)
+    assert error_ratios(np.array([-INF]), around_zero).tolist() == [0.0]
+
+
+def test_errors_that_reach_a_pole_leave_nothing_certain() -> None:
+    assert bounds(f32(1.0) / f32(0.25, bound=[0.5])) == [INF]
+    assert bounds(np.log(f32(0.25, bound=[0.5]))) == [INF]
+    assert bounds(np.sqrt(f32(0.25, bound=[0.5]))) == [INF]
+    assert bounds(np.log1p(f32(-0.75, bound=[0.5]))) == [INF]
+    assert bounds(np.sqrt(f32(0.25, bound=[0.25]))) < [INF]
+
+
+def test_infinite_bounds_stay_infinite() -> None:
+    unknown = f32(1.0, bound=[INF])
+    one = f32(1.0)
+    for x in (unknown + one, unknown * one, one / unknown, np.sqrt(unknown), np.exp(unknown), np.tanh(unknown)):
+        assert bounds(x) == [INF]
+    for x in (np.maximum(unknown, one), -unknown, np.where(np.array([True]), unknown, one), stored(unknown)):
+        assert bounds(x) == [INF]
+    assert np.isinf(np.sum(unknown).full_bound())
+    assert np.isinf(np.max(unknown).full_bound())
+    assert isinstance(unknown < 5.0, Mask)
+    assert isinstance(np.isnan(unknown), Mask)
+
+
+def test_infinity_divides_to_zero() -> None:
+    zero = f32(1.0) / f32(INF)
+    assert zero.value.tolist() == [0.0]
+    assert bounds(zero)[0] <= F32.eta
+
+
+def test_sums_of_special_values() -> None:
+    table = Bounded(np.array([[1.0, INF], [INF, -INF], [1.0, NAN], [3e38, 3e38]]), None, F32)
+    total = np.sum(table, axis=1)
+    assert np.array_equal(total.value, [INF, NAN, NAN, 6e38], equal_nan=True)
+    assert bounds(total) == [0.0, 0.0, 0.0, INF]
+
+
+def test_contractions_of_special_values() -> None:
+    matrix, vector = Bounded(np.array([[1.0, INF], [1.0, NAN], [1.0, 3e38]]), None, F32), f32(1.0, 2.0).reshape(2, 1)
+    product = matrix @ vector
+    assert np.array_equal(product.value[:2, 0], [INF, NAN], equal_nan=True)
+    assert bounds(product)[0] == [0.0]
+    assert bounds(product)[1] == [0.0]
+    assert bounds(product)[2] == [INF]
+    same = np.einsum("ij,jk->ik", matrix, vector)
+    assert np.array_equal(same.full_bound(), product.full_bound())
+
+
+# Storage, conversion, blocks.
+
+
+def test_storing_rounds_once_more_where_the_format_is_narrower() -> None:
+    x = Bounded(np.array([3.0]), np.array([0.5]), BF16)
+    assert between(bounds(stored(x))[0], 0.5 + 3.5 * 2.0**-8)
+    assert stored(f32(3.0)).bound is None
+    assert bounds(stored(Bounded(np.array([1e38]), None, rounding_model("float16")))) == [INF]
+
+
+def test_conversion_to_another_dtype_rounds_where_that_is_narrower() -> None:
+    wide = as_dtype(Bounded(np.array([3.0]), None, BF16), "float32")
+    assert (wide.model.store.name, wide.bound) == ("float32", None)
+    narrow = as_dtype_of(wide, Bounded(np.array([1.0]), None, BF16))
+    assert narrow.model.store.name == "bfloat16"
+    assert between(bounds(narrow)[0], 3.0 * 2.0**-8)
+    assert as_dtype(wide, None) is wide
+
+
+def test_a_sum_over_the_batch_knows_the_other_blocks() -> None:
+    x = f32(*([1.0] * 8))
+    whole = x.model.in_blocks(4)
+    part = sum_over_batch(Bounded(x.value, None, whole), 0)
+    assert between(float(part.bound), 8.0 * F32.sum_factor(32))
+    assert between(float(np.sum(x).bound), 8.0 * F32.sum_factor(8))
+
+
+def test_bounds_are_rounded_up() -> None:
+    """A rounding that enters a bound is never less than that of the format, exactly."""
+    assert F32.unit > 2.0**-24 + 2.0**-53
+    assert F64.unit > 2.0**-52
+    assert UPWARD > 1.0
+
+
+def test_in_16_bits_a_rounding_acts_on_what_the_subject_has() -> None:
+    """0 ± 1/4 times 2 ± 0: the subject may have 1/2, and rounds that."""
+    x = Bounded(np.array([0.0]), np.array([0.25]), BF16_COARSE)
+    assert between(bounds(x * Bounded(np.array([3.0]), None, BF16_COARSE))[0], 0.75 * (1.0 + 2.0**-8))
+    assert bounds(np.sum(Bounded(np.zeros(3), np.full(3, 0.25), BF16_COARSE), axis=0, keepdims=True))[0] > 0.75 * (
+        1.0 + 2.0 * 2.0**-8
+    )
