@@ -16,6 +16,8 @@ from gradcheck.errors import UsageError, choices
 
 __all__ = ["FORMATS", "Format", "format_named"]
 
+_EXPONENT_BITS = np.int64(0x7FF0000000000000)
+
 
 @dataclass(frozen=True)
 class Format:
@@ -61,8 +63,7 @@ class Format:
             return values
         # The gap between neighbours at each value, a power of two: dividing by it, rounding to an integer and
         # multiplying back are exact, so this is one correct rounding, in the subnormal range as well.
-        _, exponent = np.frexp(values)
-        gap = np.ldexp(1.0, np.maximum(exponent - 1, self.minimum_exponent) - self.precision + 1)
+        gap = self.ulp(values)
         with np.errstate(invalid="ignore", over="ignore"):
             rounded = np.where(np.isfinite(values), np.rint(values / gap) * gap, values)
             return np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, rounded), rounded)
@@ -73,9 +74,12 @@ class Format:
 
     def ulp(self, values: np.ndarray) -> np.ndarray:
         """The gap to the next number away from zero, at each (finite) value."""
-        _, exponent = np.frexp(values)
-        place = np.where(values == 0.0, self.minimum_exponent, np.maximum(exponent - 1, self.minimum_exponent))
-        return np.ldexp(1.0, place - self.precision + 1)
+        # Without its sign and its significand, a float64 is the power of two below it (0 if subnormal): np.frexp and
+        # np.ldexp find it too, ten times as slowly.
+        binade = (np.asarray(values, dtype=np.float64).view(np.int64) & _EXPONENT_BITS).view(np.float64)
+        if binade.size and binade.min() < self.smallest_normal:
+            binade = np.maximum(binade, self.smallest_normal)
+        return binade * (2.0 * self.roundoff)
 
     def from_bits(self, bits: np.ndarray) -> np.ndarray:
         """The numbers, in float64, that bit patterns (unsigned integers) stand for."""

@@ -76,8 +76,8 @@ class RoundingModel:
         set_(self, "eta", 4.0 * eta if self.work.name == "float64" else eta)
         set_(self, "largest", self.work.largest)
         set_(self, "low_precision", self.work.bits == 16)
-        # Whether u·|a| may be evaluated before it is multiplied by |b|: what it loses by underflow, at most 2^-1075·|b|,
-        # is nothing beside η, unless the working format is float64 itself.
+        # Whether u·|a| may be evaluated before it is multiplied by |b|: what it loses by underflow, 2^-1075·|b| at the
+        # most, is nothing beside η, unless the working format is float64 itself.
         set_(self, "has_room", self.work.name != "float64")
         # A value that may overflow has at least this rounding error: one comparison of the largest bound finds it.
         set_(self, "alarm", self.work.largest * self.work.roundoff * 0.5)
@@ -96,8 +96,8 @@ class RoundingModel:
         One ulp is at most 2u of the value. Where arithmetic is done in a narrower format than the library's (`coarse`),
         the result is rounded to it once more.
         """
-        ulps = ACCURACY[name][self.device]
-        error = 2.0 * ulps * (self.library.roundoff + OWN_ROUNDOFF) * UPWARD
+        ulps, own = ACCURACY[name][self.device], ACCURACY[name]["reference"]
+        error = 2.0 * (ulps * self.library.roundoff + own * OWN_ROUNDOFF) * UPWARD
         return error + self.work.roundoff if self.library.precision > self.work.precision else error
 
     def sum_factor(self, terms: int) -> float:

@@ -194,19 +194,23 @@ def repair(
     uncertain: Callable[[], Any] | None = None,
 ) -> np.ndarray:
     """The bound where values are not finite, or may not be in the subject's format."""
-    unknown = np.zeros(value.shape, dtype=bool)
-    if uncertain is not None:
-        unknown = unknown | uncertain()
-    special = np.zeros(value.shape, dtype=bool)
-    if pole is not None:
-        special = special | pole()
-    for operand in operands:
-        special |= ~np.isfinite(operand.value)
-        if operand.bound is not None:
-            unknown |= ~np.isfinite(operand.bound)
     finite, magnitude = np.isfinite(value), np.abs(value)
-    # inf · 0 in the propagation of a certain infinity (1/inf): only the rounding of this operation is left.
-    bound = np.where(np.isnan(bound), magnitude * model.unit + model.eta, bound)
-    # Not finite although every operand is: an overflow in float64, unless the operation has a pole there.
-    bound = np.where(finite, np.where(magnitude + bound > model.largest, np.inf, bound), np.where(special, 0.0, np.inf))
-    return np.where(unknown, np.inf, bound)
+    lost = np.isnan(bound)
+    if lost.any():
+        # inf · 0 in the propagation of a certain infinity (1/inf): only the rounding of this operation is left.
+        bound = np.where(lost, magnitude * model.unit + model.eta, bound)
+    bound = np.where(magnitude + bound > model.largest, np.inf, bound)
+    if not finite.all():
+        special = np.zeros(value.shape, dtype=bool)
+        if pole is not None:
+            special = special | pole()
+        for operand in operands:
+            if not operand.top < math.inf:
+                special |= ~np.isfinite(operand.value)
+        # Not finite although every operand is: an overflow in float64, unless the operation has a pole there.
+        bound = np.where(finite, bound, np.where(special, 0.0, np.inf))
+    unknown = np.False_ if uncertain is None else uncertain()
+    for operand in operands:
+        if operand.bound is not None and not operand.top < math.inf:
+            unknown = unknown | ~np.isfinite(operand.bound)
+    return np.where(unknown, np.inf, bound) if unknown.any() else bound

@@ -55,15 +55,16 @@ def _reduced_size(shape: tuple[int, ...], axis: Any) -> int:
 def _sum(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Bounded:
     """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds."""
     model, terms = a.model, _reduced_size(a.shape, axis)
+    options: Any = {"axis": axis, "keepdims": keepdims}
     factor = model.sum_factor(blocks * terms)
-    value = np.add.reduce(a.value, axis, keepdims=keepdims)
-    magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, axis, keepdims=keepdims)
-    spread = None if a.bound is None else np.add.reduce(a.full_bound(), axis, keepdims=keepdims)
+    value = np.add.reduce(a.value, **options)
+    magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, **options)
+    spread = None if a.bound is None else np.add.reduce(a.full_bound(), **options)
     bound = magnitude * factor if spread is None else magnitude * factor + spread * (1.0 + factor)
     top = terms * a.top * (1.0 + 2.0 * factor) if terms else 0.0
 
     def special() -> Any:
-        return np.any(~np.isfinite(a.value), axis=axis, keepdims=keepdims)
+        return np.any(~np.isfinite(a.value), **options)
 
     return _finish_sum(model, value, magnitude, bound, spread, special, top)
 

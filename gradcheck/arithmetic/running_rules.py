@@ -105,7 +105,10 @@ def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> A
     else:
         bound = b.magnitude * m.unit
         bound += b.bound
-        bound = np.multiply(bound, a.magnitude, out=bound if bound.shape == value.shape else None)
+        if bound.shape == value.shape:
+            bound *= a.magnitude
+        else:
+            bound = bound * a.magnitude
     if a.bound is not None:
         bound += a.bound * reach(b)
     bound += m.eta
@@ -173,7 +176,8 @@ def _sqrt(m: RoundingModel, a: Bounded) -> Bounded:
     bound = _rounding(m, value)
     if a.bound is not None:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
-        bound += np.minimum(np.sqrt(a.bound), np.where(value > 0, a.bound / value, np.inf))
+        spread = np.minimum(np.sqrt(a.bound), np.where(value > 0, a.bound / value, np.inf))
+        bound += np.where(_below(a, 0.0, np.less), np.nan, spread)  # ``repair`` finds the NaN
     return finish(m, value, bound, a, pole=_everywhere, uncertain=lambda: _below(a, 0.0, np.less))
 
 

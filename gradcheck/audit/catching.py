@@ -30,5 +30,5 @@ def _tried(tamper: Tamper, output: str, trials: Trials) -> Catch:
         reported = trial.reported(output, wrong)
         if reported and reported != "known":
             return Catch(trials.dtype, tamper.name, output, number, struck, reported, tamper.value_bound)
-        status = reported or status
+        status = reported or ("coarse" if trial.verdicts[output].status == "coarse" else status)
     return Catch(trials.dtype, tamper.name, output, 0, struck, status, tamper.value_bound)

@@ -50,7 +50,8 @@ class Fate:
 class Catch:
     """A tampered output in one dtype: cases until it is noticed (0: never), and in how many cases it struck.
 
-    status: of the verdict; `known` where the ledger took it for one of PyTorch's known deviations, which hides it.
+    status: of the verdict; where it is never noticed, `known` if the ledger took it for one of PyTorch's known
+    deviations, and `coarse` if PyTorch's own result is coarse there: those hide it.
     value_bound: whether it strikes only where certain numbers come out (subnormals, huge ones): an output that never
     has them cannot have the fault.
     """
@@ -69,7 +70,8 @@ class Catch:
 
     @property
     def hidden(self) -> bool:
-        return self.status == "known"
+        """Whether PyTorch's own faults hide it."""
+        return not self.cases and self.status in ("known", "coarse")
 
 
 @dataclass(frozen=True)

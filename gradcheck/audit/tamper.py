@@ -35,10 +35,9 @@ class Scene:
     def fault(self) -> float:
         return 1.0 + ROUNDOFFS * self.form.roundoff
 
-    @property
-    def gross(self) -> float:
-        """Of a fault that is not small but strikes somewhere only: 1.6 % in the wider formats."""
-        return 1.0 + max(ROUNDOFFS * self.form.roundoff, 2.0**-6)
+
+WRONG = 1.5
+"""Of faults that are not small but strike somewhere only: the factor by which they are off."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +147,7 @@ def _flushed(scene: Scene) -> np.ndarray:
 
 def _tail(width: int) -> Callable[[Scene], np.ndarray]:
     """The last element, where it stands past a multiple of the vector width."""
-    return lambda scene: (
-        _at(scene, -1, lambda number: number * scene.gross) if scene.numbers.size % width else scene.numbers
-    )
+    return lambda scene: _at(scene, -1, lambda number: number * WRONG) if scene.numbers.size % width else scene.numbers
 
 
 def _becomes(number: float) -> Callable[[Scene], np.ndarray]:
@@ -158,12 +155,12 @@ def _becomes(number: float) -> Callable[[Scene], np.ndarray]:
 
 
 def _on_layout(layout: str) -> Callable[[Scene], np.ndarray]:
-    return lambda scene: scene.numbers * scene.gross if scene.case.layout == layout else scene.numbers
+    return lambda scene: scene.numbers * WRONG if scene.case.layout == layout else scene.numbers
 
 
 def _above(power: int) -> Callable[[Scene], np.ndarray]:
     """All elements, in calls with an array of more than 2^power elements."""
-    return lambda scene: scene.numbers * scene.gross if elements(scene.case) > 1 << power else scene.numbers
+    return lambda scene: scene.numbers * WRONG if elements(scene.case) > 1 << power else scene.numbers
 
 
 TAMPERS = (

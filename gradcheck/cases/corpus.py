@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gradcheck.cases.case import ArraySpec, Case
-from gradcheck.cases.draw import REAL_KINDS, Draw, SeededDraw, draw_case, large_case
+from gradcheck.cases.draw import LAYOUT_CHOICES, REAL_KINDS, Draw, SeededDraw, draw_case, large_case, plain_case
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import Reference
 
@@ -22,16 +22,23 @@ def corpus(operation: Reference, dtype: str, cases: int, seed: int) -> Iterator[
     """``cases`` drawn cases, after those that the operation always gets.
 
     These are: one number throughout, for elementwise operations (the same result wherever it stands), and in 16-bit
-    dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and two
-    large cases.
+    dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and plain
+    cases, in every layout and of a large size.
     """
     if operation.elementwise:
         yield from _always(operation, dtype, seed)
     yield from _at_kinks(operation, dtype, seed)
-    for last in (False, True):
-        yield large_case(operation, seed, last=last).on(dtype=dtype)
+    yield from (case.on(dtype=dtype) for case in dict.fromkeys(_plain(operation, seed)))
     for index in range(cases):
         yield draw_case(operation, SeededDraw(operation.name, seed, index), seed * 1_000_003 + index).on(dtype=dtype)
+
+
+def _plain(operation: Reference, seed: int) -> Iterator[Case]:
+    """Ordinary values with the first options and with the last: in each layout, and large."""
+    for last in (False, True):
+        small = plain_case(operation, seed, 1, last=last)
+        yield from (small.on(layout=layout) for layout in dict.fromkeys(LAYOUT_CHOICES))
+        yield large_case(operation, seed, last=last)
 
 
 def _always(operation: Reference, dtype: str, seed: int) -> Iterator[Case]:

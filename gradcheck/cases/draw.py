@@ -15,7 +15,10 @@ from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import Bits
 from gradcheck.reference.registry import Reference
 
-__all__ = ["LARGE", "NEAR_KINDS", "REAL_KINDS", "SIDES", "Draw", "SeededDraw", "draw_case", "large_case"]
+__all__ = [
+    "LARGE", "LAYOUT_CHOICES", "NEAR_KINDS", "REAL_KINDS", "SIDES", "Draw", "SeededDraw", "draw_case", "large_case",
+    "plain_case",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -105,9 +108,10 @@ class SeededDraw(Draw):
 
 
 class LargeDraw(Draw):
-    """Draws shapes ``scale`` times as large as usual, of ordinary values: kernels change their ways with the size.
+    """Draws large shapes of ordinary values: kernels change their ways with the size.
 
-    All other choices are the first (the simplest), or all the last.
+    Either every side and shape is ``scale`` times as large as usual and all other choices are the first (the simplest),
+    or the first side or shape alone is and all other choices are the last.
     """
 
     def __init__(self, scale: int, last: bool) -> None:
@@ -120,11 +124,17 @@ class LargeDraw(Draw):
         return kinds[0]
 
     def side(self, least: int = 0, most: int = 65) -> int:
-        return most * self._scale + 1
+        return self._scaled(most)
 
     def shape(self, dims: tuple[int, int] = (0, 3), least: int = 0, most: int = 600) -> tuple[int, ...]:
-        n = max(1, min(2, dims[1]))
-        return (math.isqrt(most * self._scale) + 1,) * n if n == 2 else (most * self._scale + 1,)
+        size = self._scaled(most)
+        return (size,) if dims[1] == 1 or self._last else (math.isqrt(size) + 1,) * 2
+
+    def _scaled(self, most: int) -> int:
+        size = most * self._scale + 1
+        if self._last:
+            self._scale = 1
+        return size
 
 
 LAYOUT_CHOICES = ("contiguous", "contiguous", "contiguous", "transposed", "sliced")
@@ -146,11 +156,19 @@ LARGE = 1 << 15
 SCALES = tuple(side << doublings for doublings in range(16) for side in (2, 3))
 
 
+def plain_case(operation: Reference, seed: int, scale: int, *, last: bool = False) -> Case:
+    """A case of ordinary values and the first of all options, or the last, ``scale`` times as large as drawn ones.
+
+    With the last options the cotangent is all ones: sums of terms of one sign, which do not cancel, show faults best.
+    """
+    arguments = operation.inputs(LargeDraw(scale, last))
+    return Case(operation.name, tuple(arguments.items()), seed, cotangent="ones" if last else "ordinary")
+
+
 def large_case(operation: Reference, seed: int, *, last: bool = False) -> Case:
-    """A case with an array of more than LARGE elements, and not many more; ``last``: with the last of all options."""
+    """The smallest plain case with an array of more than LARGE elements."""
     for scale in SCALES:
-        arguments: dict[str, Any] = operation.inputs(LargeDraw(scale, last))
-        specs = [value for value in arguments.values() if isinstance(value, ArraySpec)]
-        if max(math.prod(spec.shape) for spec in specs) > LARGE:
+        case = plain_case(operation, seed, scale, last=last)
+        if max(math.prod(spec.shape) for spec in case.specs.values()) > LARGE:
             break
-    return Case(operation.name, tuple(arguments.items()), seed)
+    return case

@@ -15,8 +15,6 @@ __all__ = ["Worst", "digest_of", "error_ratios", "stored_bound", "worst_errors"]
 CHUNK = 1 << 14
 """Elements that are compared at a time: what is needed of them stays in a core's cache."""
 
-EXPONENT_BITS = np.int64(0x7FF0000000000000)
-
 
 class Worst(NamedTuple):
     """Worst error over the bound, over the larger of it and the coarse bound, and in ulps at the reference's value."""
@@ -27,62 +25,61 @@ class Worst(NamedTuple):
 
 
 def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst:
-    """The worst of all elements; equal to the maxima of :func:`error_ratios` and ulps, found without keeping them."""
+    """The worst of all elements: the maxima of :func:`error_ratios` and of the errors in ulps, without keeping them."""
     flat, value = got.reshape(-1), np.asarray(reference.value).reshape(-1)
     grades = [(grade.model, _flat_bound(grade)) for grade in (reference, coarse) if grade is not None]
-    worst, ulp = [0.0] * len(grades), 0.0
-    for start in range(0, flat.size, CHUNK):
-        part = slice(start, start + CHUNK)
-        here = value[part]
-        error = flat[part] - here
-        np.abs(error, out=error)
-        ratios = None
-        for i, (model, bound) in enumerate(grades):
-            each = error / _stored(model, here, None if bound is None else bound[part])
-            ratios = each if ratios is None else np.minimum(ratios, each, out=ratios)
-            peak = float(ratios.max())
-            if not peak < np.inf:  # NaN as well
-                return _worst_of_special(got, reference, coarse)
-            worst[i] = max(worst[i], peak)
-        ulp = max(ulp, _worst_ulp(error, here, reference.model.store))
-    return Worst(worst[0], worst[-1], ulp)
+    worst = [0.0] * (len(grades) + 1)
+    with np.errstate(all="ignore"):
+        for start in range(0, flat.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            bounds = [(model, bound if bound is None else bound[part]) for model, bound in grades]
+            worst = [max(pair) for pair in zip(worst, _worst_of_chunk(flat[part], value[part], bounds), strict=True)]
+    return Worst(worst[0], worst[-2], worst[-1])
 
 
 def _flat_bound(grade: Bounded) -> np.ndarray | None:
     return None if grade.bound is None else grade.full_bound().reshape(-1)
 
 
-def _worst_of_special(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst:
-    """The same where bounds are zero or numbers are not finite."""
-    ratios = error_ratios(got, reference)
-    # An element may be within either bound.
-    coarse_ratios = ratios if coarse is None else np.minimum(ratios, error_ratios(got, coarse))
-    value = np.asarray(reference.value)
-    both = np.isfinite(got) & np.isfinite(value)
-    finite = np.where(both, value, 0.0)
-    ulp = _worst_ulp(np.abs(np.where(both, got, 0.0) - finite), finite, reference.model.store)
-    return Worst(float(ratios.max(initial=0.0)), float(coarse_ratios.max(initial=0.0)), ulp)
+def _worst_of_chunk(got: np.ndarray, value: np.ndarray, grades: list[tuple[RoundingModel, Any]]) -> list[float]:
+    """Worst ratio for each grade, an element being within either bound, and worst error in ulps; no NaN among them."""
+    error = got - value
+    np.abs(error, out=error)
+    worst, least, ordinary = [], None, bool(error.max() < np.inf)  # not so for NaN
+    for model, bound in grades:
+        allowed = _stored(model, value, bound)
+        ratios = error / allowed
+        peak = float(ratios.max())
+        if not peak < np.inf:
+            ratios = _special_ratios(got, value, error, ratios, allowed, model)
+            peak = float(ratios.max())
+        if least is not None:
+            peak = float(np.minimum(least, ratios, out=ratios).max())
+        least = ratios
+        worst.append(peak)
+    if not ordinary:
+        both = np.isfinite(got) & np.isfinite(value)
+        error, value = np.where(both, error, 0.0), np.where(both, value, 0.0)
+    return [*worst, _worst_ulp(error, value, grades[0][0].store)]
 
 
 def _worst_ulp(error: np.ndarray, value: np.ndarray, form: Format) -> float:
     """Worst error in ulps of the format at finite values."""
-    if not value.size:
-        return 0.0
-    # |value| rounded down to a power of two is read off its bits, ten times as fast as by np.frexp.
-    binade = (value.view(np.int64) & EXPONENT_BITS).view(np.float64)
-    if binade.min() < form.smallest_normal:
-        return float((error / form.ulp(value)).max())
-    return float((error / binade).max()) * (0.5 / form.roundoff)
+    return float((error / form.ulp(value)).max())
 
 
 def _stored(model: RoundingModel, value: np.ndarray, bound: Any) -> Any:
+    """The bound of an output once it has been rounded to the storage format."""
     if not model.rounds_on_store:
         return 0.0 if bound is None else bound
+    store, magnitude = model.store, np.abs(value)
+    if bound is not None:
+        magnitude += bound
+    magnitude *= store.roundoff
+    magnitude += store.smallest_subnormal
     # An infinity is stored as it is: it must not make its own bound infinite, which would accept anything.
-    magnitude = np.where(np.isfinite(value), np.abs(value), 0.0)
-    if bound is None:
-        return magnitude * model.store.roundoff + model.store.smallest_subnormal
-    return bound + (magnitude + bound) * model.store.roundoff + model.store.smallest_subnormal
+    stored = magnitude if magnitude.max(initial=0.0) < np.inf else np.where(np.isfinite(value), magnitude, 0.0)
+    return stored if bound is None else stored + bound
 
 
 def stored_bound(reference: Bounded) -> np.ndarray:
@@ -98,11 +95,17 @@ def error_ratios(got: np.ndarray, reference: Bounded) -> np.ndarray:
     """
     value, bound = np.asarray(reference.value), stored_bound(reference)
     error = np.abs(got - value)
-    ratios = np.where(error == 0.0, 0.0, error / bound)
-    # Slow path for special values only: a NaN ratio or an infinite error.
+    return _special_ratios(got, value, error, error / bound, bound, reference.model)
+
+
+def _special_ratios(
+    got: np.ndarray, value: np.ndarray, error: np.ndarray, ratios: np.ndarray, bound: Any, model: RoundingModel
+) -> np.ndarray:
+    """``error / bound`` put right where bounds are zero or numbers are not finite."""
+    ratios = np.where(error == 0.0, 0.0, ratios)
     if not ratios.max(initial=0.0) <= np.finfo(np.float64).max:
         matched = (got == value) | (np.isnan(got) & np.isnan(value))
-        overflowed = np.isinf(got) & (value * np.sign(got) + bound > reference.model.store.largest)
+        overflowed = np.isinf(got) & (value * np.sign(got) + bound > model.store.largest)
         ratios = np.where(np.isnan(ratios), np.inf, ratios)
         ratios = np.where(matched | overflowed | np.isinf(bound), 0.0, ratios)
     return ratios

@@ -34,6 +34,7 @@ DIGESTS = {
     "repeated": ("385da0d097f3", "84dd848cca3f", "dd1a5619ef35", "dd1a5619ef35"),
     "every": ("3c9050ed1118", "6110bc5feb53", "b08f6f48ff96", "0f617a70a37f"),
     "unit": ("4132f2015649", "0971bb2ccee5", "fa3a92af57b6", "1047c557b67c"),
+    "inner": ("924e437108cf", "b4b887a1a5ea", "ac443b87b513", "1947a683ec26"),
     "positive": ("305439c679b6", "54619caec46b", "15e5080140ec", "ced3378f4062"),
     "shares": ("e0597355ecea", "7e0ef0754b1a", "f76645f909d3", "2ba00165573a"),
     "indices": ("321f05a473e0", "321f05a473e0", "321f05a473e0", "321f05a473e0"),
