@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from gradcheck.cases.case import ArraySpec, Case, parse_case
+from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.corpus import corpus
 from gradcheck.cases.draw import Draw, SeededDraw
 from gradcheck.cases.inputs import arguments_of

@@ -1,12 +1,15 @@
-"""The options of root conftest.py, as the command line sees them: each in a pytest of its own."""
+"""The options of root conftest.py."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import conftest
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,7 +18,7 @@ RUN = "import sys, pytest; status = pytest.main(sys.argv[1:]); print('torch' in 
 
 
 def collect(*options: str) -> tuple[int, str]:
-    """Exit status and output of collecting the tests of the operations."""
+    """Exit status and output of collecting the tests of the operations, in a Python of their own."""
     arguments = ["--collect-only", "-q", "-p", "no:cacheprovider", "tests/operations", *options]
     done = subprocess.run(
         [sys.executable, "-c", RUN, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
@@ -32,23 +35,40 @@ def test_a_selection_is_collected_without_torch() -> None:
     assert output.rstrip().endswith("False"), "collecting imported torch"
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "words"),
-    [
-        ("--dtype", "float8", "dtype 'float8' is not known; expected float64, float32, float16 or bfloat16."),
-        ("--operation", "gelo", "operation 'gelo' is not known; did you mean nn.functional.gelu"),
-        ("--device", "cuda:99", "device 'cuda:99': "),
-    ],
-)
-def test_an_unusable_value_is_one_sentence(option: str, value: str, words: str) -> None:
-    status, output = collect(option, value)
+def test_wrong_use_ends_with_one_sentence() -> None:
+    status, output = collect("--dtype", "float8")
     assert status == pytest.ExitCode.USAGE_ERROR
-    assert f"ERROR: {words}" in output
+    assert "ERROR: dtype 'float8' is not known; expected float64, float32, float16 or bfloat16." in output
     assert "Traceback" not in output
 
 
-def test_help_shows_the_options_without_torch() -> None:
-    status, output = collect("--help")
-    assert status == 0
-    assert all(option in output for option in ("--device=D", "--dtype=D", "--operation=NAME"))
-    assert output.rstrip().endswith("False"), "--help imported torch"
+class Given:
+    """As much of a pytest configuration as the options need."""
+
+    def __init__(self, **options: list[str]) -> None:
+        self._options = options
+
+    def getoption(self, name: str) -> Any:
+        return self._options.get(name)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("dtype", "float8", "dtype 'float8' is not known; expected float64, float32, float16 or bfloat16"),
+        ("operation", "gelo", "operation 'gelo' is not known; did you mean nn.functional.gelu"),
+        ("device", "tpu", "device 'tpu' is not known; expected cpu, cuda or cuda:N"),
+        ("device", "cuda:99", "device 'cuda:99': "),
+    ],
+)
+def test_an_unusable_value_is_named(option: str, value: str, words: str) -> None:
+    with pytest.raises(pytest.UsageError) as caught:
+        conftest.pytest_configure(Given(**{option: [value]}))  # type: ignore[arg-type]
+    assert str(caught.value).startswith(words)
+
+
+def test_defaults_and_repetitions() -> None:
+    config: Any = Given(dtype=["float16", "float64", "float16"])
+    assert conftest.chosen(config, "dtype") == ("float16", "float64")
+    assert conftest.chosen(config, "device") == ("cpu",)
+    assert conftest.pytest_report_header(config) == ("gradcheck: operations all; dtypes float16, float64; devices cpu")

@@ -16,7 +16,7 @@ from types import FunctionType
 from typing import Any
 
 from gradcheck.arithmetic import functions
-from gradcheck.audit.operators import OPERATORS
+from gradcheck.audit.variants import variants
 from gradcheck.reference.registry import Reference
 
 __all__ = ["Mutant", "mutants", "size"]
@@ -40,99 +40,14 @@ def mutants(reference: Reference) -> Iterator[Mutant]:
     """All mutants of a reference, function by function in the order of the call tree, no two with the same text."""
     formula = _Formula(reference)
     for function, tree in formula.trees.items():
-        seen = {ast.unparse(tree)}
-        for operator, statement, replaced, undo in _changes(tree):
-            before, line = _line(statement), statement.lineno
-            replaced()
-            try:
-                text = ast.unparse(tree)
-                if text in seen:
-                    continue
-                seen.add(text)
-                after, wrong = _line(statement), formula.compiled()
-            finally:
-                undo()
-            yield Mutant(wrong, operator, f"{function.__module__}.{function.__name__}", line, before, after)
+        name = f"{function.__module__}.{function.__name__}"
+        for variant in variants(tree):
+            yield Mutant(formula.compiled(), variant.operator, name, variant.line, variant.before, variant.after)
 
 
 def size(reference: Reference) -> int:
     """Nodes in the trees of a reference: a measure of how many mutants it has."""
     return sum(1 for tree in _Formula(reference).trees.values() for _ in ast.walk(tree))
-
-
-Change = tuple[str, ast.stmt, Callable[[], None], Callable[[], None]]
-"""Operator, the statement it changes, how to change it, how to change it back."""
-
-
-def _changes(tree: ast.FunctionDef) -> Iterator[Change]:
-    for statement, parent, node, put in _places(tree):
-        for name, operator in OPERATORS.items():
-            for other in operator(node, parent):
-                yield name, statement, lambda put=put, other=other: put(other), lambda put=put, node=node: put(node)  # type: ignore[misc]
-    yield from _ignored_parameters(tree)
-
-
-def _places(tree: ast.FunctionDef) -> Iterator[tuple[ast.stmt, ast.AST, ast.expr, Callable[[ast.AST], None]]]:
-    """Every expression in the body: the statement it is part of, its parent, itself, and how to put another there."""
-    yield from _below(tree, tree, ("body",))
-
-
-def _below(
-    statement: ast.stmt, parent: ast.AST, names: tuple[str, ...]
-) -> Iterator[tuple[ast.stmt, ast.AST, ast.expr, Callable[[ast.AST], None]]]:
-    for name in names:
-        value = getattr(parent, name)
-        for index, node in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(node, ast.expr) and not _is_docstring(parent, node):
-                yield statement, parent, node, _putter(parent, name, index if isinstance(value, list) else None)
-            if isinstance(node, ast.AST):
-                inner = ("body",) if isinstance(node, ast.FunctionDef) else tuple(f for f in node._fields if f != "ctx")
-                if isinstance(node, ast.AnnAssign):
-                    inner = ("value",)
-                yield from _below(node if isinstance(node, ast.stmt) else statement, node, inner)
-
-
-def _putter(parent: ast.AST, name: str, index: int | None) -> Callable[[ast.AST], None]:
-    def put(node: ast.AST) -> None:
-        ast.fix_missing_locations(ast.copy_location(node, parent))
-        if index is None:
-            setattr(parent, name, node)
-        else:
-            getattr(parent, name)[index] = node
-
-    return put
-
-
-def _is_docstring(parent: ast.AST, node: ast.expr) -> bool:
-    return isinstance(parent, ast.Expr) and isinstance(node, ast.Constant)
-
-
-def _ignored_parameters(tree: ast.FunctionDef) -> Iterator[Change]:
-    """A parameter that is ignored: its default takes its place at the head of the function."""
-    positional = tree.args.args[len(tree.args.args) - len(tree.args.defaults) :]
-    parameters = zip([*positional, *tree.args.kwonlyargs], [*tree.args.defaults, *tree.args.kw_defaults], strict=True)
-    for parameter, default in parameters:
-        if default is None:
-            continue
-        given = ast.Name(parameter.arg, ast.Load())
-        place = ast.Assign([ast.Name(parameter.arg, ast.Store())], given)
-        for node in (place, default):
-            ast.fix_missing_locations(ast.copy_location(node, tree.body[0]))
-
-        def put(place: ast.Assign = place, default: ast.expr = default) -> None:
-            place.value = default
-            tree.body.insert(0, place)
-
-        def undo(place: ast.Assign = place, given: ast.expr = given) -> None:
-            place.value = given
-            tree.body.remove(place)
-
-        yield "ignored", place, put, undo
-
-
-def _line(statement: ast.stmt) -> str:
-    """The statement in one line; of a compound one its head."""
-    return ast.unparse(statement).strip().splitlines()[0]
 
 
 class _Formula:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
+from gradcheck.arithmetic.model import OWN_ROUNDOFF
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.errors import ContractError
 from gradcheck.reference.registry import Reference
@@ -98,9 +99,7 @@ def bounded_outputs(
         if not blocked or first.size <= 2 * BLOCK_ELEMENTS:
             return _bounded_block(operation, arguments, cotangent, model)
         rows = max(1, BLOCK_ELEMENTS // math.prod(first.shape[1:]))
-        starts = range(0, first.shape[0], rows)
-        model = model.in_blocks(len(starts))
-        return _joined_blocks(operation, arguments, cotangent, model, blocked, starts, rows)
+        return _joined_blocks(operation, arguments, cotangent, model, blocked, first.shape[0], rows)
 
 
 def _bounded_block(
@@ -120,15 +119,18 @@ def _joined_blocks(
     cotangent: Cotangent,
     model: RoundingModel,
     blocked: tuple[str, ...],
-    starts: range,
+    length: int,
     rows: int,
 ) -> dict[str, Bounded]:
     """Outputs of blocks of rows joined: arrays that are cut are concatenated, the others are sums over the batch."""
-    length = starts.stop
     whole: np.ndarray | None = None
     parts: list[dict[str, Bounded]] = []
-    for start in starts:
+    unblocked = model
+    for start in range(0, length, rows):
         stop = min(start + rows, length)
+        if start == 0 or stop == length:
+            # So often its own rows: the last block may have fewer, and is part of a sum as long as the others are.
+            model = model.in_blocks(math.ceil(length / (stop - start)))
         cut = {name: value[start:stop] if name in blocked else value for name, value in arguments.items()}
 
         def block_cotangent(shape: tuple[int, ...], start: int = start, stop: int = stop) -> np.ndarray:
@@ -138,17 +140,24 @@ def _joined_blocks(
             return whole[start:stop]
 
         parts.append(_bounded_block(operation, cut, block_cotangent, model))
-    joined = {"value", *(gradient_name(name) for name in blocked)}
-    return {name: _join([part[name] for part in parts], name in joined) for name in parts[0]}
+    rows_of = {"value", *(gradient_name(name) for name in blocked)}
+    by_name = {name: [part[name] for part in parts] for name in parts[0]}
+    for name, sums in by_name.items():
+        # Only a look at all terms tells whether a sum over the batch may overflow on its way, or is special.
+        if name not in rows_of and not sum(part.top for part in sums) <= model.safe:
+            return _bounded_block(operation, arguments, cotangent, unblocked)
+    return {name: _joined(some) if name in rows_of else _added(some) for name, some in by_name.items()}
 
 
-def _join(parts: list[Bounded], concatenated: bool) -> Bounded:
-    model = parts[0].model
-    if concatenated:
-        values = np.concatenate([part.value for part in parts])
-        exact = all(part.bound is None for part in parts)
-        return Bounded(values, None if exact else np.concatenate([part.full_bound() for part in parts]), model)
-    # The sum over the batch has its rounding already (see sum_over_batch); only float64's own is added here.
+def _joined(parts: list[Bounded]) -> Bounded:
+    values = np.concatenate([part.value for part in parts])
+    exact = all(part.bound is None for part in parts)
+    return Bounded(values, None if exact else np.concatenate([part.full_bound() for part in parts]), parts[0].model)
+
+
+def _added(parts: list[Bounded]) -> Bounded:
+    """Sums over the batch, which have their rounding already (see sum_over_batch); only float64's own is added here."""
     value = np.sum([part.value for part in parts], axis=0)
     bound = np.sum([part.full_bound() for part in parts], axis=0)
-    return Bounded(value, bound + len(parts) * 2.0**-53 * np.sum([np.abs(part.value) for part in parts], axis=0), model)
+    own = len(parts) * OWN_ROUNDOFF * np.sum([np.abs(part.value) for part in parts], axis=0)
+    return Bounded(value, bound + own, parts[0].model)

@@ -93,11 +93,13 @@ def _judge_output(
         ratios = error_ratios(got, reference)
         if status == "deviates" and coarse is not None:
             ratios = np.minimum(ratios, error_ratios(got, coarse))
-        witness = _witness(arguments, got, reference, ratios)
+        witness = _witness(case, arguments, got, reference, ratios)
     return _verdict(case, name, status, *worst, digest, witness=witness, notes=notes)
 
 
-def _witness(arguments: dict[str, Any], got: np.ndarray, reference: Bounded, ratios: np.ndarray) -> Witness:
+def _witness(
+    case: Case, arguments: dict[str, Any], got: np.ndarray, reference: Bounded, ratios: np.ndarray
+) -> Witness:
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
     bound = np.broadcast_to(stored_bound(reference), ratios.shape)
     inputs = tuple(
@@ -113,14 +115,22 @@ def _witness(arguments: dict[str, Any], got: np.ndarray, reference: Bounded, rat
         bound=float(bound[index]),
         exceeding=int((ratios > 1.0).sum()),
         elements=int(ratios.size),
-        excess=_excess(inputs and next(iter(arguments.values())), got, np.asarray(reference.value), ratios),
+        excess=_excess(_nan_inputs(case, arguments, ratios), got, np.asarray(reference.value), ratios),
     )
 
 
-def _excess(first: Any, got: np.ndarray, value: np.ndarray, ratios: np.ndarray) -> tuple[tuple[str, float], ...]:
-    """Worst ratio above 1 by kind of element (see Witness); ``first`` is the first input."""
+def _nan_inputs(case: Case, arguments: dict[str, Any], ratios: np.ndarray) -> Any:
+    """Where an output element depends on one element of the first array alone, and that is NaN."""
+    operation = reference_named(case.operation)
+    return np.isnan(arguments[operation.arrays[0]]) if operation.elementwise else np.zeros(ratios.shape, dtype=bool)
+
+
+def _excess(
+    nan_inputs: np.ndarray, got: np.ndarray, value: np.ndarray, ratios: np.ndarray
+) -> tuple[tuple[str, float], ...]:
+    """Worst ratio above 1 by kind of element (see Witness)."""
     kinds = {
-        "nan input": np.isnan(first) if np.shape(first) == ratios.shape else np.zeros(ratios.shape, dtype=bool),
+        "nan input": nan_inputs,
         "nan": np.isnan(got) != np.isnan(value),
         "overflow": np.isinf(got) & np.isfinite(value),
         "ordinary": np.ones(ratios.shape, dtype=bool),

@@ -15,8 +15,9 @@ STATUSES = ("agrees", "coarse", "deviates", "raises", "unsupported", "crashed", 
 class Witness:
     """The worst element: where it is, what went in, what came out, what should have, and the allowed error.
 
-    excess: the worst ratio above 1 by kind of element: ``nan input`` (the first input is NaN there), ``nan`` (one
-    side alone is NaN), ``overflow`` (got an infinity for a finite number) and ``ordinary``.
+    excess: the worst ratio above 1 by kind of element: ``nan input`` (the element of the first array that an
+    elementwise operation made it from is NaN), ``nan`` (one side alone is NaN), ``overflow`` (got an infinity for a
+    finite number) and ``ordinary``.
     """
 
     index: tuple[int, ...]

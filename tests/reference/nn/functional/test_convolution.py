@@ -53,7 +53,7 @@ def by_definition(
     groups: int,
 ) -> np.ndarray:
     """Σ over channels and kernel, one product at a time."""
-    (n, channels, height, width), (filters, inner, rows, columns) = x.shape, weight.shape
+    (n, _, height, width), (filters, inner, rows, columns) = x.shape, weight.shape
     high = (height + 2 * pad[0] - dilation[0] * (rows - 1) - 1) // stride[0] + 1
     wide = (width + 2 * pad[1] - dilation[1] * (columns - 1) - 1) // stride[1] + 1
     value = np.zeros((n, filters, high, wide))

@@ -1,0 +1,55 @@
+"""Exact arithmetic tells a fault from another way to write the same formula."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradcheck.audit.equivalence import bound_ratios, same_values
+from gradcheck.audit.mutate import Mutant, mutants
+from gradcheck.audit.trials import Trials
+from gradcheck.reference.registry import reference_named
+
+
+def find(name: str, before: str, after: str) -> tuple[Mutant, Trials]:
+    reference = reference_named(f"nn.functional.{name}")
+    mutant = next(m for m in mutants(reference) if before in m.before and after in m.after)
+    return mutant, Trials(reference, "float64", 24, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("hardswish", "gate = ", "x < -3.0"),  # 0 on both sides
+        ("huber_loss", "inside = z <= delta", "inside = z < delta"),  # both branches meet
+        ("softmax", "e = np.exp", "rows + np.max"),  # any shift of a row will do
+        ("sigmoid", "saved = stored(y)", "saved = y"),
+        ("softplus", "log1p", "np.exp(z)"),  # the guard keeps warnings away, nothing else
+    ],
+)
+def test_these_are_the_same_formula(name: str, before: str, after: str) -> None:
+    mutant, trials = find(name, before, after)
+    assert same_values(mutant.reference, trials)
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        ("relu", "zero = x < 0"),  # the gradient at 0 alone
+        ("hardswish", "low, high = (x <= -3.0, x >= 3.0000457763671875)"),
+        ("log_softmax", "shifted = rows"),  # rows with an infinity alone
+        ("gelu", "slope, cubic = (np.sqrt(2.0 / pi(x)), number(0.04471568229675293, x))"),
+        ("silu", "return {'x': -(g * s * (1.0 + x * (1.0 - s)))}"),
+    ],
+)
+def test_these_are_not(name: str, after: str) -> None:
+    reference = reference_named(f"nn.functional.{name}")
+    (mutant,) = [m for m in mutants(reference) if m.after == after]
+    assert not same_values(mutant.reference, Trials(reference, "float64", 60, 0))
+
+
+def test_bounds_tell_two_equal_formulas_apart() -> None:
+    reference = reference_named("nn.functional.softmax")
+    shifted = next(m for m in mutants(reference) if "rows + np.max" in m.after)
+    low, high = bound_ratios(shifted.reference, Trials(reference, "float64", 12, 0)) or (1.0, 1.0)
+    assert low <= 1.0 < high
+    assert bound_ratios(reference, Trials(reference, "float64", 12, 0)) is None

@@ -1,0 +1,113 @@
+"""A small audit passes, and an audit of a judge that accepts everything does not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from gradcheck.audit.findings import AuditReport, Catch, Fate, Kill, OperationAudit, Sensitivity
+from gradcheck.audit.report import audit
+from gradcheck.audit.sensitivity import sensitivities
+from gradcheck.errors import ContractError
+from gradcheck.formats import FORMATS
+from gradcheck.reference.registry import reference_named, select
+from gradcheck.verdict.judge import judge_against
+
+
+def blind(*call):
+    """A judge that finds everything in order."""
+    return [replace(verdict, status="agrees", witness=None) for verdict in judge_against(*call)]
+
+
+@pytest.fixture(scope="module")
+def small() -> AuditReport:
+    return audit(select(["softplus", "hardshrink"]), sample=8, jobs=1, seeds=1)
+
+
+def test_a_sample_of_two_operations_is_killed_and_caught(small: AuditReport) -> None:
+    assert small.status == 0
+    assert small.share == 1.0
+    assert [o.operation for o in small.operations] == ["nn.functional.hardshrink", "nn.functional.softplus"]
+    for row in small.rows():
+        assert row.caught == row.tampers > 30
+        assert row.killed <= row.counted <= 8
+        assert 1 <= row.median_until <= row.worst_until <= 110
+        assert row.roundoffs <= 8.0
+
+
+def test_the_report_is_plain_json(small: AuditReport) -> None:
+    content = json.loads(json.dumps(small.as_json(), allow_nan=False))
+    assert content["status"] == 0
+    assert len(content["rows"]) == 2 * len(FORMATS)
+    assert {fate["kind"] for o in content["operations"] for fate in o["fates"]} <= {
+        "killed", "survived", "equivalent", "bound only",
+    }  # fmt: skip
+
+
+def test_processes_find_the_same(small: AuditReport) -> None:
+    again = audit(select(["softplus", "hardshrink"]), sample=8, jobs=2, seeds=1)
+    for one, other in zip(small.operations, again.operations, strict=True):
+        assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
+
+
+def test_a_blind_judge_leaves_survivors() -> None:
+    report = audit(select(["sigmoid"]), cases=8, sample=8, jobs=1, judge=blind, dtypes=("float64", "float32"))
+    assert report.status == 1
+    assert not [fate for _, fate in report.fates("killed") if not fate.kills["float64"].how.startswith("by contract")]
+    assert len(report.fates("survived")) >= 6
+    assert report.share < 0.5
+    assert len(report.operations[0].tamper_survivors) > 20
+    assert {row.roundoffs for row in report.rows()} == {float("inf")}
+    assert all("\n- " in fate.diff and "\n+ " in fate.diff for _, fate in report.fates("survived"))
+
+
+def test_a_survivor_alone_makes_the_status_1() -> None:
+    fate = Fate("sign", "relu", 3, "a", "-a", "survived", {})
+    killed = replace(fate, kind="killed", kills={"float64": Kill(2, "value deviates", "a case")})
+    whole = OperationAudit("relu", {"float64": 60}, [killed], [], [], 0.0)
+    assert AuditReport([whole], 60, 0, None).status == 0
+    assert AuditReport([replace(whole, fates=[killed, fate])], 60, 0, None).status == 1
+    assert AuditReport([replace(whole, fates=[killed, fate])], 60, 0, None).share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("catch", "survived"),
+    [
+        (Catch("float64", "all", "value", cases=3, struck=3, status="deviates"), False),
+        (Catch("float64", "all", "value", cases=0, struck=60, status="agrees"), True),
+        (Catch("float64", "layout", "value", cases=0, struck=0, status="agrees"), True),
+        (Catch("float64", "flushed", "value", cases=0, struck=0, status="agrees", value_bound=True), False),
+        (Catch("float64", "all", "value", cases=0, struck=60, status="known"), False),
+    ],
+    ids=["caught", "never noticed", "never struck", "no such numbers", "hidden by the ledger"],
+)
+def test_what_counts_as_a_survivor(catch: Catch, survived: bool) -> None:
+    audited = OperationAudit("relu", {"float64": 60}, [], [catch], [], 0.0)
+    assert AuditReport([audited], 60, 0, None).status == int(survived)
+
+
+def test_a_fault_in_a_thousand_calls_is_met_by_chance() -> None:
+    audited = OperationAudit("relu", {"float64": 500, "float32": 500}, [], [], [], 0.0)
+    assert 0.632 < audited.chance_of_rare < 0.633
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_softplus_is_sensitive_to_8_roundoffs(dtype: str) -> None:
+    found = sensitivities(reference_named("nn.functional.softplus"), dtype, 30, range(2))
+    assert {(line.output, line.place) for line in found} == {
+        (output, place) for output in ("value", "grad[x]") for place in ("all", "largest")
+    }
+    assert all(line.reached and 1.0 <= line.roundoffs <= 8.0 for line in found)
+
+
+def test_the_sensitivity_of_a_sum_counts_by_the_root_of_its_length() -> None:
+    found = sensitivities(reference_named("nn.functional.linear"), "float32", 20, [0])
+    assert all(line.per_root is not None and line.per_root < line.roundoffs for line in found)
+    assert not Sensitivity("float32", "value", "all", 2.0, per_root=4.5).reached
+
+
+def test_an_audit_needs_float64() -> None:
+    with pytest.raises(ContractError, match="needs the dtype float64, got float32"):
+        audit(select(["relu"]), dtypes=("float32",), jobs=1)
