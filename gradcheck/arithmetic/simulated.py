@@ -193,7 +193,7 @@ def _expit(a: Simulated) -> Any:
     return 1.0 / (1.0 + np.exp(-a))
 
 
-def _log_expit(a: Simulated) -> Any:
+def _log_expit(a: Any) -> Any:
     return np.minimum(a, 0.0) - np.log1p(np.exp(-np.abs(a)))
 
 

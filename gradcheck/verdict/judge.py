@@ -97,9 +97,7 @@ def _judge_output(
     return _verdict(case, name, status, *worst, digest, witness=witness, notes=notes)
 
 
-def _witness(
-    case: Case, arguments: dict[str, Any], got: np.ndarray, reference: Bounded, ratios: np.ndarray
-) -> Witness:
+def _witness(case: Case, arguments: dict[str, Any], got: np.ndarray, reference: Bounded, ratios: np.ndarray) -> Witness:
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
     bound = np.broadcast_to(stored_bound(reference), ratios.shape)
     inputs = tuple(
