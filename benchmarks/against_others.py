@@ -95,6 +95,7 @@ def _compensating(g: Tensor, x: Tensor) -> Tensor:
 
 
 FAULTS = {
+    "gradient twice as large (control)": Fault(lambda g, x: g * 2.0),
     "gradient 9e-4 too large": Fault(lambda g, x: g * (1.0 + 9e-4)),
     "float16 round trip in backward": Fault(lambda g, x: g.to(torch.float16).to(g.dtype)),
     "wrong by half above |x| = 4": Fault(lambda g, x: torch.where(x.abs() > 4.0, 1.5 * g, g)),

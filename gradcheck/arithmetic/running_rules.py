@@ -176,8 +176,8 @@ def _sqrt(m: RoundingModel, a: Bounded) -> Bounded:
     bound = _rounding(m, value)
     if a.bound is not None:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
-        spread = np.minimum(np.sqrt(a.bound), np.where(value > 0, a.bound / value, np.inf))
-        bound += np.where(_below(a, 0.0, np.less), np.nan, spread)  # ``repair`` finds the NaN
+        spread = np.fmin(np.sqrt(a.bound), a.bound / value)  # where the value is 0 the quotient may be NaN
+        bound += _nan_below(a, 0.0, np.less, spread)
     return finish(m, value, bound, a, pole=_everywhere, uncertain=lambda: _below(a, 0.0, np.less))
 
 
@@ -191,6 +191,13 @@ def _below(a: Bounded, pole: float, compare: Callable[[Any, Any], Any]) -> Any:
     if a.bound is None:
         return np.False_
     return (a.bound > 0.0) & compare(a.value - a.bound, pole) & (a.value + a.bound >= pole)
+
+
+def _nan_below(a: Bounded, pole: float, compare: Callable[[Any, Any], Any], spread: Any) -> Any:
+    """``spread``, and NaN, which ``repair`` finds, where the operand may be out of the domain."""
+    if (a.value - a.bound).min(initial=pole + 1.0) > pole:
+        return spread
+    return np.where(_below(a, pole, compare), np.nan, spread)
 
 
 def _smooth(
@@ -213,8 +220,7 @@ def _smooth(
         if a.bound is not None:
             spread = a.bound * slope(a.value, a.bound, value)
             # Beyond the pole the slope has the wrong sign; ``repair`` finds the NaN.
-            outside = _below(a, pole, np.less_equal)
-            bound += np.where(outside, np.nan, spread) if outside.any() else spread
+            bound += _nan_below(a, pole, np.less_equal, spread)
         reached = functools.partial(_below, a, pole, np.less_equal)
         return finish(m, value, bound, a, local=local, pole=_everywhere, uncertain=reached)
 
@@ -332,7 +338,12 @@ def _directly(rule: Rule, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any
     return operator
 
 
-for _name, _rule in (("__add__", _add), ("__sub__", _subtract), ("__mul__", _multiply), ("__truediv__", _divide)):
-    setattr(Bounded, _name, _directly(_rule, getattr(NDArrayOperatorsMixin, _name)))
+def _reversed(rule: Rule) -> Rule:
+    return lambda m, a, b: rule(m, b, a)
+
+
+for _name, _rule in (("add", _add), ("sub", _subtract), ("mul", _multiply), ("truediv", _divide)):
+    for _operator, _direct in ((f"__{_name}__", _rule), (f"__r{_name}__", _reversed(_rule))):
+        setattr(Bounded, _operator, _directly(_direct, getattr(NDArrayOperatorsMixin, _operator)))
 for _ufunc in (np.add, np.subtract, np.multiply, np.true_divide):
     Mask.ufuncs[_ufunc] = _refuse_mask_arithmetic

@@ -18,6 +18,7 @@ from gradcheck.audit.trials import SMALL, Trial, Trials, elements
 from gradcheck.cases.inputs import cotangent_of
 from gradcheck.reference.evaluate import evaluate, float64_outputs
 from gradcheck.reference.registry import Reference
+from gradcheck.verdict.judge import Bounds
 
 __all__ = ["bound_ratios", "same_values"]
 
@@ -30,22 +31,16 @@ def same_values(mutant: Reference, trials: Trials) -> bool:
     return all(_same_on(mutant, trial) for trial in trials if trial.ran and elements(trial.case) <= SMALL)
 
 
-def bound_ratios(mutant: Reference, trials: Trials) -> tuple[float, float] | None:
-    """The smallest and the largest ratio of its error bounds to the true ones; None where all are the same."""
-    low, high = np.inf, 0.0
-    for trial in trials:
-        if not trial.ran or elements(trial.case) > SMALL:
-            continue
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            bounds = trial.bounds_by(mutant)
-            for grade, outputs in trial.bounds.items():
-                for name, own in outputs.items():
-                    ratio = bounds[grade][name].full_bound() / own.full_bound()
-                    ratio = np.where(bounds[grade][name].full_bound() == own.full_bound(), 1.0, ratio)
-                    low = min(low, float(np.nanmin(ratio, initial=1.0)))
-                    high = max(high, float(np.nanmax(ratio, initial=1.0)))
-    return None if low == high == 1.0 else (low, high)
+def bound_ratios(own: Bounds, other: Bounds) -> tuple[float, float]:
+    """The smallest and the largest ratio of the second bounds to the first; (1, 1) where all are the same."""
+    low, high = 1.0, 1.0
+    for grade, outputs in own.items():
+        for name, output in outputs.items():
+            true, found = output.full_bound(), other[grade][name].full_bound()
+            with np.errstate(all="ignore"):
+                ratio = np.where(true == found, 1.0, found / true)
+            low, high = np.nanmin(ratio, initial=low), np.nanmax(ratio, initial=high)
+    return float(low), float(high)
 
 
 def _same_on(mutant: Reference, trial: Trial) -> bool:

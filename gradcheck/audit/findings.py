@@ -8,10 +8,21 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-__all__ = ["AuditReport", "Catch", "Fate", "Kill", "OperationAudit", "Row", "Sensitivity"]
+__all__ = ["AuditReport", "Catch", "Fate", "Kill", "OperationAudit", "Plan", "Row", "Sensitivity"]
 
 RARE = 1000
 """A fault that strikes once in so many calls is caught by chance alone: it has to strike during the run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to do of each operation. sample: mutants of each (None: all); seeds: of the sensitivity."""
+
+    dtypes: tuple[str, ...]
+    cases: int
+    seed: int
+    sample: int | None
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -117,7 +128,7 @@ class Row:
 
 @dataclass(frozen=True)
 class OperationAudit:
-    """Everything about one operation. cases: how many there were, by dtype."""
+    """Everything about one operation. cases: how many there were, by dtype; seconds: of processor time."""
 
     operation: str
     cases: dict[str, int]

@@ -19,36 +19,23 @@ def fate_of(mutant: Mutant, trials: Mapping[str, Trials]) -> Fate:
     kills = {dtype: kill for dtype, corpus in trials.items() if (kill := killed_on(mutant, corpus))}
     kind, reason = "killed" if kills else "survived", ""
     if not kills and (mutant.operator == "stored" or same_values(mutant.reference, trials["float64"])):
-        kills = {dtype: kill for dtype, corpus in trials.items() if (kill := killed_on(mutant, corpus, coarse=True))}
-        kind, reason = ("killed", "") if kills else _harmless(mutant, trials)
+        kind, kills, reason = _by_bounds(mutant, trials)
     return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
 
 
-def _harmless(mutant: Mutant, trials: Mapping[str, Trials]) -> tuple[str, str]:
-    ratios = [ratio for corpus in trials.values() if (ratio := bound_ratios(mutant.reference, corpus))]
-    if not ratios:
-        return "equivalent", "same values, same bounds"
-    low, high = min(ratio[0] for ratio in ratios), max(ratio[1] for ratio in ratios)
-    return "bound only", f"same values; bounds {low:.3g} to {high:.3g} times the true ones, PyTorch within them"
-
-
-def killed_on(mutant: Mutant, trials: Trials, *, coarse: bool = False) -> Kill | None:
-    """The first kill among the trials.
-
-    With ``coarse``, turning `agrees` into `coarse` is one too: for mutants of the same values, which only a bound that
-    has become too small for the true PyTorch can give away. Large cases add nothing to that.
-    """
+def killed_on(mutant: Mutant, trials: Trials) -> Kill | None:
+    """The first kill among the trials."""
     for number, trial in enumerate(trials, start=1):
-        if trial.ran and not (coarse and elements(trial.case) > SMALL) and (how := _shown_by(mutant, trial, coarse)):
+        if trial.ran and (how := _shown_by(mutant, trial)):
             return Kill(number, how, str(trial.case))
     return None
 
 
-def _shown_by(mutant: Mutant, trial: Trial, coarse: bool) -> str:
+def _shown_by(mutant: Mutant, trial: Trial) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            verdicts = trial.judged_by(mutant.reference)
+            verdicts = trial.judged_with(trial.bounds_by(mutant.reference))
     except ContractError:
         return "by contract"
     except Exception as error:  # a wrong formula may raise anything
@@ -56,6 +43,26 @@ def _shown_by(mutant: Mutant, trial: Trial, coarse: bool) -> str:
     for verdict in verdicts:
         if trial.is_bad(verdict) and trial.sound(verdict.output):
             return f"{verdict.output} {verdict.status}"
-        if coarse and verdict.status == "coarse" and trial.verdicts[verdict.output].status == "agrees":
-            return f"{verdict.output} coarse"
     return ""
+
+
+def _by_bounds(mutant: Mutant, trials: Mapping[str, Trials]) -> tuple[str, dict[str, Kill], str]:
+    """Kind, kills and reason of a mutant that has the true values.
+
+    Only a bound that has become too small for the true PyTorch can give it away: `coarse` for `agrees` does.
+    """
+    low, high = 1.0, 1.0
+    for dtype, corpus in trials.items():
+        for number, trial in enumerate(corpus, start=1):
+            if not trial.ran or elements(trial.case) > SMALL:
+                continue
+            bounds = trial.bounds_by(mutant.reference)
+            for verdict in trial.judged_with(bounds):
+                if verdict.status == "coarse" and trial.verdicts[verdict.output].status == "agrees":
+                    kill = Kill(number, f"{verdict.output} coarse", str(trial.case))
+                    return "killed", {dtype: kill}, ""
+            smallest, largest = bound_ratios(trial.bounds, bounds)
+            low, high = min(low, smallest), max(high, largest)
+    if low == high:
+        return "equivalent", {}, "same values, same bounds"
+    return "bound only", {}, f"same values; bounds {low:.3g} to {high:.3g} times the true ones, PyTorch within them"

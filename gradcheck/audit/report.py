@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
-from gradcheck.audit.findings import AuditReport, OperationAudit
+from gradcheck.audit.findings import AuditReport, OperationAudit, Plan
 from gradcheck.errors import ContractError
 from gradcheck.formats import FORMATS
-from gradcheck.reference.registry import Reference
+from gradcheck.reference.registry import Reference, reference_named
 
 if TYPE_CHECKING:
     from gradcheck.audit.trials import Judge
-    from gradcheck.audit.worker import Plan
 
 __all__ = ["audit"]
 
@@ -46,13 +45,13 @@ def audit(
     """
     if "float64" not in dtypes:
         raise ContractError(f"an audit needs the dtype float64, got {', '.join(dtypes)}.")
-    from gradcheck.audit.worker import Plan, audit_operation
-    from gradcheck.verdict.judge import judge_against
-
     start = time.perf_counter()
     chosen = list(references)
     plan = Plan(dtypes, cases, seed, sample, seeds or (SEEDS if sample is None else SAMPLE_SEEDS))
     if jobs == 1:
+        from gradcheck.audit.worker import audit_operation
+        from gradcheck.verdict.judge import judge_against
+
         done = {}
         for reference in chosen:
             done[reference.name] = audit_operation(reference, plan, judge or judge_against)
@@ -66,13 +65,12 @@ def audit(
 def _in_processes(chosen: list[Reference], plan: Plan, jobs: int, progress: Progress) -> dict[str, OperationAudit]:
     """By name. What takes longest is started first: formulas with the longest text have the most mutants."""
     from gradcheck.audit.mutate import size
-    from gradcheck.audit.worker import audit_named
 
     context = multiprocessing.get_context("spawn")
     done: dict[str, OperationAudit] = {}
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = [
-            pool.submit(audit_named, reference.name, plan) for reference in sorted(chosen, key=size, reverse=True)
+            pool.submit(_audit_named, reference.name, plan) for reference in sorted(chosen, key=size, reverse=True)
         ]
         try:
             for future in as_completed(futures):
@@ -83,3 +81,12 @@ def _in_processes(chosen: list[Reference], plan: Plan, jobs: int, progress: Prog
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return done
+
+
+def _audit_named(name: str, plan: Plan) -> OperationAudit:
+    """In a worker process: torch is imported here, and not in the parent."""
+    from gradcheck.audit.worker import audit_operation
+    from gradcheck.subject.facts import use_one_thread
+
+    use_one_thread()
+    return audit_operation(reference_named(name), plan)

@@ -78,12 +78,11 @@ class Trial:
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """Of the true reference on the true PyTorch, by output."""
-        judged = self._judge(self.reference, self.case, self.arguments, self.observed, self.bounds)
-        return {verdict.output: verdict for verdict in judged}
+        return {verdict.output: verdict for verdict in self.judged_with(self.bounds)}
 
-    def judged_by(self, reference: Reference) -> list[Verdict]:
-        """Verdicts of another (wrong) reference on the true PyTorch."""
-        return self._judge(reference, self.case, self.arguments, self.observed, self.bounds_by(reference))
+    def judged_with(self, bounds: Bounds) -> list[Verdict]:
+        """Verdicts on the true PyTorch by other bounds than the true reference's."""
+        return self._judge(self.reference, self.case, self.arguments, self.observed, bounds)
 
     def reported(self, output: str, observed: Observed) -> str:
         """The status that the true reference gives one output of another subject, where it is worse than the true one.

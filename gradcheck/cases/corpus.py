@@ -10,7 +10,7 @@ from gradcheck.cases.draw import LAYOUT_CHOICES, REAL_KINDS, Draw, SeededDraw, d
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import Reference
 
-__all__ = ["corpus"]
+__all__ = ["corpus", "drawn_case"]
 
 EXHAUSTIVE_VARIANTS = 2
 """How many hyperparameter sets of a unary operation are judged at all 65,536 inputs of a 16-bit dtype."""
@@ -30,7 +30,12 @@ def corpus(operation: Reference, dtype: str, cases: int, seed: int) -> Iterator[
     yield from _at_kinks(operation, dtype, seed)
     yield from (case.on(dtype=dtype) for case in dict.fromkeys(_plain(operation, seed)))
     for index in range(cases):
-        yield draw_case(operation, SeededDraw(operation.name, seed, index), seed * 1_000_003 + index).on(dtype=dtype)
+        yield drawn_case(operation, dtype, seed, index)
+
+
+def drawn_case(operation: Reference, dtype: str, seed: int, index: int) -> Case:
+    """Drawn case number ``index`` of the corpus, without those before it."""
+    return draw_case(operation, SeededDraw(operation.name, seed, index), seed * 1_000_003 + index).on(dtype=dtype)
 
 
 def _plain(operation: Reference, seed: int) -> Iterator[Case]:

@@ -8,7 +8,8 @@ import flint
 import numpy as np
 
 from gradcheck.arithmetic import Ball, Bounded, RoundingModel, ball_precision, balls, rounding_model, stored
-from gradcheck.arithmetic.simulated import Machine, Simulated, lift
+from gradcheck.arithmetic.machine import Machine
+from gradcheck.arithmetic.simulated import Simulated, lift
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import Bits, arguments_of, cotangent_of
 from gradcheck.certify.derivative import MOST_BITS

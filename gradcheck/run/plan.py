@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from gradcheck.cases.case import Case
-from gradcheck.cases.corpus import corpus
+from gradcheck.cases.corpus import corpus, drawn_case
 from gradcheck.reference.registry import Reference, reference_named
 
 __all__ = ["LAYOUTS", "Piece", "Selection", "cases_of", "pieces"]
@@ -74,8 +73,11 @@ def _cut(whole: Piece) -> Iterator[Piece]:
 def cases_of(piece: Piece) -> Iterator[Case]:
     """The cases of a piece, made anew."""
     operation: Reference = reference_named(piece.operation)
-    drawn = corpus(operation, piece.dtype, piece.cases, piece.seed)
-    for case in islice(drawn, piece.start, piece.stop):
+    fixed = list(corpus(operation, piece.dtype, 0, piece.seed))
+    cases = fixed[piece.start : piece.stop]
+    drawn = range(max(piece.start, len(fixed)), piece.stop)
+    cases += [drawn_case(operation, piece.dtype, piece.seed, index - len(fixed)) for index in drawn]
+    for case in cases:
         # Cases are drawn in several layouts; another than the default is asked for throughout.
         layout = case.layout if piece.layout == LAYOUTS[0] else piece.layout
         yield case.on(device=piece.device, layout=layout, mode=piece.mode)

@@ -25,16 +25,20 @@ class Worst(NamedTuple):
 
 
 def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst:
-    """The worst of all elements: the maxima of :func:`error_ratios` and of the errors in ulps, without keeping them."""
+    """The worst of all elements: the maxima of :func:`error_ratios` and of the errors in ulps, without keeping them.
+
+    Infinities and NaN among the operands are in order; NumPy's warnings of them are for the caller to silence.
+    """
     flat, value = got.reshape(-1), np.asarray(reference.value).reshape(-1)
     grades = [(grade.model, _flat_bound(grade)) for grade in (reference, coarse) if grade is not None]
-    worst = [0.0] * (len(grades) + 1)
-    with np.errstate(all="ignore"):
-        for start in range(0, flat.size, CHUNK):
-            part = slice(start, start + CHUNK)
-            bounds = [(model, bound if bound is None else bound[part]) for model, bound in grades]
-            worst = [max(pair) for pair in zip(worst, _worst_of_chunk(flat[part], value[part], bounds), strict=True)]
-    return Worst(worst[0], worst[-2], worst[-1])
+    worst = [0.0, 0.0, 0.0]
+    if 0 < flat.size <= CHUNK:
+        return Worst(*_worst_of_chunk(flat, value, grades))
+    for start in range(0, flat.size, CHUNK):
+        part = slice(start, start + CHUNK)
+        bounds = [(model, bound if bound is None else bound[part]) for model, bound in grades]
+        worst = [max(pair) for pair in zip(worst, _worst_of_chunk(flat[part], value[part], bounds), strict=True)]
+    return Worst(*worst)
 
 
 def _flat_bound(grade: Bounded) -> np.ndarray | None:
@@ -42,15 +46,16 @@ def _flat_bound(grade: Bounded) -> np.ndarray | None:
 
 
 def _worst_of_chunk(got: np.ndarray, value: np.ndarray, grades: list[tuple[RoundingModel, Any]]) -> list[float]:
-    """Worst ratio for each grade, an element being within either bound, and worst error in ulps; no NaN among them."""
+    """The same of a few elements, as a list without NaN; an element may be within either grade's bound."""
     error = got - value
     np.abs(error, out=error)
-    worst, least, ordinary = [], None, bool(error.max() < np.inf)  # not so for NaN
+    worst, least, ordinary = [], None, True
     for model, bound in grades:
         allowed = _stored(model, value, bound)
         ratios = error / allowed
         peak = float(ratios.max())
         if not peak < np.inf:
+            ordinary = False
             ratios = _special_ratios(got, value, error, ratios, allowed, model)
             peak = float(ratios.max())
         if least is not None:
@@ -60,7 +65,7 @@ def _worst_of_chunk(got: np.ndarray, value: np.ndarray, grades: list[tuple[Round
     if not ordinary:
         both = np.isfinite(got) & np.isfinite(value)
         error, value = np.where(both, error, 0.0), np.where(both, value, 0.0)
-    return [*worst, _worst_ulp(error, value, grades[0][0].store)]
+    return [worst[0], worst[-1], _worst_ulp(error, value, grades[0][0].store)]
 
 
 def _worst_ulp(error: np.ndarray, value: np.ndarray, form: Format) -> float:

@@ -14,8 +14,9 @@ from scipy import special
 
 import gradcheck.reference
 from gradcheck.arithmetic import Ball, Bounded, Dual, Mask, balls, rounding_model
+from gradcheck.arithmetic.machine import Machine
 from gradcheck.arithmetic.protocol import ABOUT_SHAPE, STRUCTURAL, Composite
-from gradcheck.arithmetic.simulated import Machine, Simulated
+from gradcheck.arithmetic.simulated import Simulated
 from gradcheck.cases.inputs import Bits
 from gradcheck.errors import MissingRuleError
 

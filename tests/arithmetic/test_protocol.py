@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gradcheck.arithmetic import Ball, Bounded, Dual, ball_precision, balls, enclosure, rounding_model
+from gradcheck.arithmetic.machine import Machine
 from gradcheck.arithmetic.protocol import ABOUT_SHAPE, STRUCTURAL
-from gradcheck.arithmetic.simulated import Machine, Simulated
+from gradcheck.arithmetic.simulated import Simulated
 from gradcheck.cases.inputs import Bits
 
 MODEL = rounding_model("float32")

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradcheck.arithmetic import Bounded, Mask, ball_precision, balls, rounding_model
+from gradcheck.arithmetic.machine import Machine
 from gradcheck.arithmetic.mask import decide
 from gradcheck.arithmetic.running import lift
-from gradcheck.arithmetic.simulated import Machine, Simulated
+from gradcheck.arithmetic.simulated import Simulated
 from gradcheck.arithmetic.simulated import lift as lift_to_machine
 from gradcheck.cases.case import ArraySpec
 from gradcheck.cases.inputs import Bits, make_array

@@ -26,7 +26,7 @@ FAULTS = [
     ("operator", "return x & g", ["return x | g"]),
     ("operator", "return x and g", ["return x or g"]),
     ("constant", "return x[1]", ["return x[2]", "return x[0]"]),
-    ("constant", "return x * 0.5", ["return x * 1.5", "return x * 1.0", "return x * 0.500007629394531"]),
+    ("constant", "return x * 0.5", ["return x * 1.5", "return x * 1.0", "return x * 0.5000076293945312"]),
     ("constant", "return f(x, keepdims=True)", ["return f(x, keepdims=False)"]),
     ("axis", "return np.sum(x, axis=1)", ["return np.sum(x, axis=-1)", "return np.sum(x, axis=None)"]),
     ("axis", "return np.take(x, g, axis)", [f"return np.take(x, g, {other})" for other in (0, -1, None)]),

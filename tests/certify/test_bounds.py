@@ -54,8 +54,9 @@ def plant(monkeypatch: pytest.MonkeyPatch, function: Any, tamper: Callable[[Call
     """Put a tampered rule in the place of a function's own, for operators (which have a short cut) as well."""
     table = Bounded.ufuncs if isinstance(function, np.ufunc) else Bounded.functions
     monkeypatch.setitem(table, function, tamper(table[function]))
-    for name in ("__add__", "__sub__", "__mul__", "__truediv__"):
-        monkeypatch.setattr(Bounded, name, getattr(NDArrayOperatorsMixin, name))
+    for name in ("add", "sub", "mul", "truediv"):
+        for operator in (f"__{name}__", f"__r{name}__"):
+            monkeypatch.setattr(Bounded, operator, getattr(NDArrayOperatorsMixin, operator))
 
 
 RULES: dict[str, tuple[str, Any, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
