@@ -38,7 +38,8 @@ class Entry:
     """One known deviation.
 
     outputs, dtypes: which it concerns; torch: a version range; element: the kind of elements that exceed the bound;
-    size: the largest error/bound seen; words: for `raises`, what PyTorch's message contains.
+    size: the largest error/bound seen; words: for `raises`, what PyTorch's message contains;
+    cpu: the instruction set without which the kernels concerned do not run, and the deviation does not show.
     """
 
     operation: str
@@ -52,6 +53,7 @@ class Entry:
     reason: str
     source: str
     words: str = ""
+    cpu: str = ""
 
     def concerns(self, verdict: Verdict, version: Version) -> bool:
         """Whether operation, output, dtype, device, mode and version are the entry's."""
@@ -126,7 +128,7 @@ def _entry(path: Path, number: int, fields: dict[str, Any]) -> Entry:
     required = {"operation", "outputs", "dtypes", "device", "mode", "torch", "element", "reason", "source"}
     if missing := sorted(required - set(fields)):
         raise fail(f"{choices(missing)} missing")
-    if unknown := sorted(set(fields) - required - {"size", "words"}):
+    if unknown := sorted(set(fields) - required - {"cpu", "size", "words"}):
         raise fail(f"unknown field {choices(unknown)}")
     if fields["element"] not in ELEMENTS:
         raise fail(f"element = {fields['element']!r}; expected {choices(ELEMENTS)}")
