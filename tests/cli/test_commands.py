@@ -120,7 +120,10 @@ def test_coarse_fails_only_with_strict():
 
 
 def test_ctrl_c_prints_what_was_done_and_exits_130():
-    command = [*GRADCHECK, "verify", "--cases", "2000", "--jobs", "1"]
+    # A shell starts its background jobs with SIGINT ignored, and so would be what this test starts in one.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    start = f"{heed}; from gradcheck.cli import main; main()"
+    command = [sys.executable, "-c", start, "verify", "--cases", "2000", "--jobs", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
