@@ -65,7 +65,7 @@ class RoundingModel:
     peak_to_top: float = field(init=False)
     low_precision: bool = field(init=False)
     has_room: bool = field(init=False)
-    _numbers: dict[float, Any] = field(init=False, default_factory=dict, repr=False)
+    _numbers: dict[float | str, Any] = field(init=False, default_factory=dict, repr=False)
     _factors: dict[int, float] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

@@ -128,13 +128,14 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
     if isinstance(operand, Bounded):
         return operand
     if isinstance(operand, float | int):
-        known = model._numbers.get(operand)
+        key = operand or str(operand)  # 0.0 and -0.0 are equal
+        known = model._numbers.get(key)
         if known is None:
             number = float(operand)
             exact = np.isinf(number) or model.work.holds(number)
             bound = None if exact else np.float64(abs(number) * model.work.roundoff * UPWARD + model.eta)
             top = abs(number) * 1.5 if math.isfinite(number) else math.inf
-            known = model._numbers[operand] = Bounded(np.float64(number), bound, model, top)
+            known = model._numbers[key] = Bounded(np.float64(number), bound, model, top)
         return known
     if isinstance(operand, Composite):
         raise operand._missing("arithmetic with a mask", {})

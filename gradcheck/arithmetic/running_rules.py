@@ -136,7 +136,10 @@ def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         bound += total(magnitude, a.bound) / divisor
     elif a.bound is not None:
         bound += a.bound / divisor
-    return finish(m, value, bound, a, b, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
+    top = math.inf
+    if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
+        top = a.top / abs(float(b.value)) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
+    return finish(m, value, bound, a, b, top=top, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
 
 
 def _least(magnitude: Any, bound: Any) -> Any:

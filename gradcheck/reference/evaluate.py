@@ -22,6 +22,11 @@ Pullback = Callable[[Any], dict[str, Any]]
 BLOCK_ELEMENTS = 1 << 15
 """Elements of the first array in one block: value and bound of a few intermediates then stay in a core's cache."""
 
+# glibc hands a freed array back to the system, and the next one costs a page fault per 4 KiB, unless it has seen one
+# freed that was larger: mallopt(3), the dynamic threshold of M_MMAP_THRESHOLD, which grows to 32 MiB at the most.
+_seen = np.empty(31 << 20, dtype=np.uint8)
+del _seen
+
 
 def gradient_name(argument: str) -> str:
     """The name of the output that is the gradient of an argument."""
