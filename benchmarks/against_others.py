@@ -98,7 +98,7 @@ FAULTS = {
     "gradient twice as large (control)": Fault(lambda g, x: g * 2.0),
     "gradient 9e-4 too large": Fault(lambda g, x: g * (1.0 + 9e-4)),
     "float16 round trip in backward": Fault(lambda g, x: g.to(torch.float16).to(g.dtype)),
-    "wrong by half above |x| = 4": Fault(lambda g, x: torch.where(x.abs() > 4.0, 1.5 * g, g)),
+    "wrong by half where abs(x) > 4": Fault(lambda g, x: torch.where(x.abs() > 4.0, 1.5 * g, g)),
     "1 % off in the vectorised path": Fault(_vectorised),
     "1e-3 off in float32 only": Fault(lambda g, x: g * (1.0 + 1e-3) if g.dtype == torch.float32 else g),
     "one element of 1,000 wrong by half": Fault(_one),
@@ -165,12 +165,12 @@ def _by_verify(reference: Reference, call: Call) -> bool:
 
 
 TOOLS: dict[str, Callable[[Case, Call], bool]] = {
-    "gradcheck slow": _by_differences(torch.autograd.gradcheck, fast=False),
-    "gradcheck fast": _by_differences(torch.autograd.gradcheck, fast=True),
-    "gradgradcheck slow": _by_differences(torch.autograd.gradgradcheck, fast=False),
-    "gradgradcheck fast": _by_differences(torch.autograd.gradgradcheck, fast=True),
+    "torch gradcheck slow": _by_differences(torch.autograd.gradcheck, fast=False),
+    "torch gradcheck fast": _by_differences(torch.autograd.gradcheck, fast=True),
+    "torch gradgradcheck slow": _by_differences(torch.autograd.gradgradcheck, fast=False),
+    "torch gradgradcheck fast": _by_differences(torch.autograd.gradgradcheck, fast=True),
     "assert_close to float64": _by_float64,
-    "this project, same inputs": _ours,
+    "this gradcheck, same inputs": _ours,
 }
 SLOW_LIMIT = 25
 """Elements above which gradgradcheck's slow mode is left out: it would take minutes a call."""
@@ -211,14 +211,14 @@ def _correct(reference: Reference, index: int) -> Case:
 def faults_caught() -> Table:
     """Rows: faults; in each cell, in how many of the operations it is found on 25 and on 1,000 elements."""
     table = Table(title=f"Faults found, of {len(OPERATIONS)} operations: on 5×5 / on 10×100 inputs")
-    for column in ("fault", *TOOLS, "this project, verify"):
+    for column in ("fault", *TOOLS, "this gradcheck, verify"):
         table.add_column(column, justify="left" if column == "fault" else "right")
     for name, fault in FAULTS.items():
         cells = []
         for tool, finds_wrong in TOOLS.items():
             counts = []
             for shape in ((5, 5), (10, 100)):
-                if tool == "gradgradcheck slow" and shape[0] * shape[1] > SLOW_LIMIT:
+                if tool == "torch gradgradcheck slow" and shape[0] * shape[1] > SLOW_LIMIT:
                     counts.append("-")
                     continue
                 found = [finds_wrong(_standard(o, shape), fault.planted(_function(o))) for o in OPERATIONS]
@@ -244,13 +244,13 @@ def false_alarms(calls: int = 5) -> Table:
     for name, check in (("gradcheck", torch.autograd.gradcheck), ("gradgradcheck", torch.autograd.gradgradcheck)):
         for fast in (False, True):
             counts = [_alarms(_by_differences(check, fast, dtype), cases) for dtype in ("float64", "float32")]
-            table.add_row(f"{name} {'fast' if fast else 'slow'}", *counts)
+            table.add_row(f"torch {name} {'fast' if fast else 'slow'}", *counts)
     table.add_row("assert_close to float64", "-", _alarms(_by_float64, cases))
     ours = [
         _alarms(lambda case, call, dtype=dtype: _bad(case.on(dtype=dtype), call), cases)
         for dtype in ("float64", "float32")
     ]
-    table.add_row("this project", *ours)
+    table.add_row("this gradcheck", *ours)
     return table
 
 
@@ -273,7 +273,7 @@ def cost() -> Table:
     for tool, finds_wrong in TOOLS.items():
         cells = []
         for shape in ((5, 5), (16, 64)):
-            if tool == "gradgradcheck slow" and shape[0] * shape[1] > SLOW_LIMIT:
+            if tool == "torch gradgradcheck slow" and shape[0] * shape[1] > SLOW_LIMIT:
                 cells.append("-")
                 continue
             case = _standard("layer_norm", shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 from gradcheck.audit.equivalence import bound_ratios, same_values
@@ -33,9 +32,7 @@ def killed_on(mutant: Mutant, trials: Trials) -> Kill | None:
 
 def _shown_by(mutant: Mutant, trial: Trial) -> str:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            verdicts = trial.judged_with(trial.bounds_by(mutant.reference))
+        verdicts = trial.judged_with(trial.bounds_by(mutant.reference))
     except ContractError:
         return "by contract"
     except Exception as error:  # a wrong formula may raise anything
