@@ -27,7 +27,7 @@ from gradcheck.cases.corpus import corpus
 from gradcheck.cases.draw import Draw, SeededDraw
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.reference.registry import Reference, reference_named, references
-from gradcheck.subject.run import torch_operation
+from gradcheck.subject.adapters import operation_named
 from gradcheck.subject.tensors import to_tensor, torch_value
 from gradcheck.verdict.judge import judge_case
 from gradcheck.verdict.ledger import load_ledger
@@ -230,7 +230,7 @@ def faults_caught() -> Table:
 
 
 def _function(name: str) -> Call:
-    return torch_operation(f"nn.functional.{name}")
+    return operation_named(f"nn.functional.{name}")
 
 
 def false_alarms(calls: int = 5) -> Table:
@@ -258,7 +258,7 @@ def _alarms(finds_wrong: Callable[[Case, Call], bool], cases: list[Case]) -> str
     found = 0
     for case in cases:
         try:
-            found += finds_wrong(case, torch_operation(case.operation))
+            found += finds_wrong(case, operation_named(case.operation))
         except (RuntimeError, ValueError, TypeError):  # a call that PyTorch itself refuses
             continue
     return str(found)

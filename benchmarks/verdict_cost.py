@@ -26,7 +26,7 @@ from rich.table import Table
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.inputs import arguments_of, cotangent_of
 from gradcheck.reference.registry import Reference, reference_named
-from gradcheck.subject.run import run_case, torch_operation
+from gradcheck.subject.run import operation_named, run_case
 from gradcheck.subject.tensors import to_tensor, torch_value
 from gradcheck.verdict.judge import judge_case, judge_observed
 
@@ -109,7 +109,7 @@ def _as_function(operation: Reference, case: Case, arguments: dict[str, Any]) ->
 
     def call(*tensors: torch.Tensor) -> torch.Tensor:
         words = {**prepared, **dict(zip(names, tensors, strict=True))}
-        return torch_operation(operation.name)(words.pop(first), **words)
+        return operation_named(operation.name)(words.pop(first), **words)
 
     return call, leaves
 

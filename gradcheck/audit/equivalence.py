@@ -16,7 +16,7 @@ import numpy as np
 from gradcheck.arithmetic import ball_precision, balls
 from gradcheck.audit.trials import SMALL, Trial, Trials, elements
 from gradcheck.cases.inputs import cotangent_of
-from gradcheck.reference.evaluate import evaluate, float64_outputs
+from gradcheck.reference.evaluate import Cotangent, evaluate_all, float64_outputs
 from gradcheck.reference.registry import Reference
 from gradcheck.verdict.judge import Bounds
 
@@ -60,9 +60,8 @@ def _same_on(mutant: Reference, trial: Trial) -> bool:
 
 def _exact(reference: Reference, trial: Trial, bits: int) -> dict[str, np.ndarray]:
     with ball_precision(bits):
-        value, pullback = evaluate(reference, trial.arguments, balls, balls)
-        cotangent = balls(_cotangent(trial, np.shape(value)))
-        return {name: balls(output).array for name, output in {"value": value, **pullback(cotangent)}.items()}
+        outputs = evaluate_all(reference, trial.arguments, _cotangents(trial), balls, balls)
+        return {name: balls(output).array for name, output in outputs.items()}
 
 
 @lru_cache(maxsize=256)
@@ -72,15 +71,15 @@ def _truth(trial: Trial, bits: int) -> dict[str, np.ndarray]:
 
 def _kinds(reference: Reference, trial: Trial) -> dict[str, np.ndarray]:
     """Of each element in float64: NaN, ±inf or finite, as a number."""
-    outputs = float64_outputs(reference, trial.arguments, lambda shape: _cotangent(trial, shape))
+    outputs = float64_outputs(reference, trial.arguments, _cotangents(trial))
     return {
         name: np.where(np.isnan(output), 2.0, np.where(np.isinf(output), np.sign(output), 0.0))
         for name, output in outputs.items()
     }
 
 
-def _cotangent(trial: Trial, shape: tuple[int, ...]) -> np.ndarray:
-    return cotangent_of(trial.case, shape, trial.observed.dtypes["value"])
+def _cotangents(trial: Trial) -> Cotangent:
+    return lambda output, shape: cotangent_of(trial.case, shape, trial.observed.dtypes.get(output), output)
 
 
 def _special(trial: Trial) -> bool:

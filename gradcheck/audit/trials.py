@@ -16,7 +16,7 @@ from typing import Any
 from gradcheck.arithmetic import RoundingModel, rounding_model
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus
-from gradcheck.cases.inputs import arguments_of, cotangent_of
+from gradcheck.cases.inputs import arguments_of, cotangents_of
 from gradcheck.reference.evaluate import bounded_outputs, gradient_name
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.run import Observed, run_case
@@ -65,7 +65,7 @@ class Trial:
     def longest_sum(self) -> int:
         """The largest number of terms that the reference adds up in this case; 1 where it has no sum."""
         model = _Counting(**_fields(rounding_model("float64")))
-        bounded_outputs(self.reference, self.arguments, lambda shape: cotangent_of(self.case, shape), model)
+        bounded_outputs(self.reference, self.arguments, cotangents_of(self.case), model)
         return max(model.terms)
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import Any
 
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import format_named
-from gradcheck.reference.registry import reference_named
+from gradcheck.reference.registry import entry_named
 
 __all__ = ["AXES", "ArraySpec", "Case", "parse_case"]
 
@@ -86,7 +86,7 @@ def parse_case(line: str) -> Case:
         raise _malformed(line, f"the call does not parse ({error.msg})") from None
     if not isinstance(call, ast.Call) or call.args:
         raise _malformed(line, "it is not a call with named arguments")
-    operation = reference_named(ast.unparse(call.func))
+    operation = entry_named(ast.unparse(call.func))
     arguments = tuple((word.arg or "**", _argument(line, word)) for word in call.keywords)
     known = (*operation.arrays, *operation.hyperparameters)
     for name, value in arguments:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from gradcheck.cases.case import ArraySpec, Case
@@ -74,10 +75,30 @@ class Draw:
         kind = self.kind(kinds)
         return ArraySpec(kind, shape, (("at", tuple(float(p) for p in near)),) if kind in NEAR_KINDS else ())
 
+    def scaled(self, array: ArraySpec, times: float) -> ArraySpec:
+        """The array with all values times a factor (rounded to the format)."""
+        return replace(array, options=(*array.options, ("times", times)))
+
     def indices(self, shape: tuple[int, ...], below: int, ignore: int | None = None) -> ArraySpec:
         """Class indices; with ``ignore``, a quarter of them are that index."""
         options = (("below", below),) if ignore is None else (("below", below), ("ignore", ignore))
         return ArraySpec("indices", shape, options)
+
+    def mask(self, shape: tuple[int, ...], share: float = 0.75) -> ArraySpec:
+        """Booleans, about that share of them true."""
+        return ArraySpec("mask", shape, (("share", share),))
+
+    def lengths(self, shape: tuple[int, ...], low: int, high: int) -> ArraySpec:
+        """Whole numbers in [low, high]."""
+        return ArraySpec("lengths", shape, (("low", low), ("high", high)))
+
+    def offsets(self, pieces: int, total: int) -> ArraySpec:
+        """Where consecutive pieces of ``total`` things begin: 0 first, never falling; pieces may be empty."""
+        return ArraySpec("offsets", (pieces,), (("total", total),))
+
+    def distinct(self, shape: tuple[int, ...], below: int, dims: int = 1) -> ArraySpec:
+        """Class indices, those along the last ``dims`` dimensions together distinct (at most ``below`` of them)."""
+        return ArraySpec("distinct", shape, (("below", below), ("row", math.prod(shape[-dims:]))))
 
     def probabilities(self, shape: tuple[int, ...], axis: int) -> ArraySpec:
         """Positive numbers that sum to 1 along an axis."""

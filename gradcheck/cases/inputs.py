@@ -20,7 +20,16 @@ from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import Format, format_named
 
-__all__ = ["COTANGENTS", "INTEGER_KINDS", "KINDS", "Bits", "arguments_of", "cotangent_of", "make_array"]
+__all__ = [
+    "BOOLEAN_KINDS",
+    "COTANGENTS",
+    "INTEGER_KINDS",
+    "KINDS",
+    "Bits",
+    "arguments_of",
+    "cotangent_of",
+    "make_array",
+]
 
 
 class Bits:
@@ -157,6 +166,29 @@ def _shares(bits: Bits, n: int, form: Format) -> np.ndarray:
     return (1 + bits.below(4096, n)).astype(np.float64)
 
 
+def _mask(bits: Bits, n: int, form: Format, share: float = 0.75) -> np.ndarray:
+    """Booleans, that share of them true."""
+    return bits.unit(n) < share
+
+
+def _lengths(bits: Bits, n: int, form: Format, low: int = 1, high: int = 1) -> np.ndarray:
+    """Whole numbers in [low, high]."""
+    return low + bits.below(high - low + 1, n)
+
+
+def _offsets(bits: Bits, n: int, form: Format, total: int = 1) -> np.ndarray:
+    """Where n consecutive pieces of ``total`` things begin: 0 first, none before the one before it."""
+    starts = np.sort(bits.below(total + 1, n))
+    starts[:1] = 0
+    return starts
+
+
+def _distinct(bits: Bits, n: int, form: Format, below: int = 1, row: int = 1) -> np.ndarray:
+    """Class indices, those of each ``row`` of consecutive ones distinct, in [0, below)."""
+    rows = bits.raw(n // max(row, 1) * below).reshape(-1, below).argsort(axis=1, kind="stable")
+    return rows[:, :row].ravel()
+
+
 def _indices(bits: Bits, n: int, form: Format, below: int = 1, ignore: int | None = None) -> np.ndarray:
     """Class indices in [0, below); with ``ignore``, a quarter of them are that index."""
     indices = bits.below(max(below, 1), n)
@@ -167,24 +199,33 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
     make.__name__[1:]: make
     for make in (
         _ordinary, _integers, _ties, _wide, _subnormal, _near, _close, _special, _rare, _huge, _large, _edges,
-        _repeated, _every, _unit, _inner, _positive, _shares, _indices,
+        _repeated, _every, _unit, _inner, _positive, _shares, _indices, _mask, _lengths,
+        _offsets, _distinct,
     )
 }  # fmt: skip
-INTEGER_KINDS = ("indices",)
+INTEGER_KINDS = ("indices", "lengths", "offsets", "distinct")
+BOOLEAN_KINDS = ("mask",)
 COTANGENTS = ("ordinary", "ones", "integers", "wide", "subnormal", "repeated")
 
 
 def make_array(spec: ArraySpec, form: Format, *words: object) -> np.ndarray:
-    """The array of a spec: float64 holding numbers of ``form``, or int64 for an integer kind. Words seed it."""
+    """The array of a spec: float64 holding numbers of ``form``, int64 or bool for a kind of these. Words seed it.
+
+    Options for every kind of floats: ``axis``, along which they are divided by their sum, and ``times``, a factor.
+    """
     n = math.prod(spec.shape)
     options = dict(spec.options)
-    axis = options.pop("axis", None)
+    axis, times = options.pop("axis", None), options.pop("times", None)
     try:
         values = KINDS[spec.kind](Bits(*words), n, form, **options).reshape(spec.shape)
     except TypeError:
         raise UsageError(f"array {spec}: kind {spec.kind!r} has no option {choices(options)}.") from None
     if spec.kind in INTEGER_KINDS:
         return values.astype(np.int64)
+    if spec.kind in BOOLEAN_KINDS:
+        return values
+    if times is not None:
+        values = values * times
     if axis is not None:
         values = values / values.sum(axis=axis, keepdims=True)
     return form.round(values)
@@ -199,16 +240,22 @@ def arguments_of(case: Case) -> dict[str, Any]:
     }
 
 
-def cotangent_of(case: Case, shape: tuple[int, ...], dtype: str | None = None) -> np.ndarray:
-    """The cotangent of the case's value, of the given shape, in ``dtype`` (the case's by default); not writeable."""
+def cotangent_of(case: Case, shape: tuple[int, ...], dtype: str | None = None, output: str = "value") -> np.ndarray:
+    """The cotangent of an output, of the given shape, in ``dtype`` (the case's by default); not writeable."""
     if case.cotangent not in COTANGENTS:
         raise UsageError(f"cotangent {case.cotangent!r} is not known; expected {choices(COTANGENTS)}.")
-    return _cotangent(case.cotangent, shape, dtype or case.dtype, case.seed)
+    return _cotangent(case.cotangent, shape, dtype or case.dtype, case.seed, output)
 
 
-@lru_cache(maxsize=2)  # the subject and each grade of the reference ask for the same one
-def _cotangent(kind: str, shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+def cotangents_of(case: Case) -> Callable[[str, tuple[int, ...]], np.ndarray]:
+    """From the name and shape of an output to its cotangent, in the case's dtype."""
+    return lambda output, shape: cotangent_of(case, shape, None, output)
+
+
+@lru_cache(maxsize=4)  # the subject and each grade of the reference ask for the same ones
+def _cotangent(kind: str, shape: tuple[int, ...], dtype: str, seed: int, output: str) -> np.ndarray:
     form = format_named(dtype)
-    array = np.ones(shape) if kind == "ones" else make_array(ArraySpec(kind, shape), form, seed, "cotangent")
+    words = ("cotangent",) if output == "value" else ("cotangent", output)
+    array = np.ones(shape) if kind == "ones" else make_array(ArraySpec(kind, shape), form, seed, *words)
     array.flags.writeable = False
     return array

@@ -11,10 +11,10 @@ from gradcheck.arithmetic import Ball, Bounded, RoundingModel, ball_precision, b
 from gradcheck.arithmetic.machine import Machine
 from gradcheck.arithmetic.simulated import Simulated, lift
 from gradcheck.cases.case import Case
-from gradcheck.cases.inputs import Bits, arguments_of, cotangent_of
+from gradcheck.cases.inputs import Bits, arguments_of, cotangents_of
 from gradcheck.certify.derivative import MOST_BITS
 from gradcheck.formats import FORMATS
-from gradcheck.reference.evaluate import bounded_outputs, evaluate, float64_outputs
+from gradcheck.reference.evaluate import bounded_outputs, evaluate_all, float64_outputs
 from gradcheck.reference.registry import Reference
 from gradcheck.verdict.compare import error_ratios
 
@@ -90,8 +90,7 @@ def compare_with_truth(operation: Reference, case: Case, bits: int) -> tuple[flo
 
 def _truth(operation: Reference, case: Case) -> dict[str, Ball]:
     with np.errstate(all="ignore"):
-        value, pullback = evaluate(operation, arguments_of(case), balls, balls)
-        outputs = {"value": value, **pullback(balls(cotangent_of(case, np.shape(value))))}
+        outputs = evaluate_all(operation, arguments_of(case), cotangents_of(case), balls, balls)
     return {name: balls(output) for name, output in outputs.items()}
 
 
@@ -144,24 +143,23 @@ def compare_with_simulation(operation: Reference, case: Case) -> tuple[dict[str,
 def simulated_outputs(operation: Reference, case: Case, machine: Machine) -> dict[str, np.ndarray]:
     """The outputs as the machine computes and stores them, in the wide type."""
     with np.errstate(all="ignore"):
-        value, pullback = evaluate(
+        outputs = evaluate_all(
             operation,
             arguments_of(case),
+            cotangents_of(case),
             lambda array: Simulated(array, machine),
             lambda number: lift(number, machine),
+            lambda array, output: Simulated(array, lift(output, machine).machine),
         )
-        value = lift(value, machine)
-        cotangent = Simulated(cotangent_of(case, value.shape), value.machine)
-        outputs = {"value": value, **pullback(cotangent)}
         return {name: stored(lift(output, machine)).value for name, output in outputs.items()}
 
 
 def _plain(operation: Reference, case: Case) -> dict[str, np.ndarray]:
-    return float64_outputs(operation, arguments_of(case), lambda shape: cotangent_of(case, shape))
+    return float64_outputs(operation, arguments_of(case), cotangents_of(case))
 
 
 def _bounded(operation: Reference, case: Case, model: RoundingModel) -> dict[str, Bounded]:
-    return bounded_outputs(operation, arguments_of(case), lambda shape: cotangent_of(case, shape), model)
+    return bounded_outputs(operation, arguments_of(case), cotangents_of(case), model)
 
 
 def _sentence(

@@ -16,7 +16,7 @@ import numpy as np
 
 from gradcheck.arithmetic import Ball, Dual, ball_precision, balls, tangent_of
 from gradcheck.cases.case import Case
-from gradcheck.cases.inputs import Bits, arguments_of, cotangent_of
+from gradcheck.cases.inputs import Bits, arguments_of, cotangent_of, cotangents_of
 from gradcheck.certify.conventions import CONVENTIONS
 from gradcheck.reference.evaluate import evaluate, float64_outputs, gradient_name
 from gradcheck.reference.registry import Reference
@@ -46,8 +46,8 @@ def prove_derivative(operation: Reference, case: Case, bits: int = 160) -> Proof
     """Compare the vjp with the derivative along a dense direction and a few single elements; see the module."""
     arguments = arguments_of(case)
     shapes = {name: arguments[name].shape for name in operation.differentiable_in(arguments)}
-    value = float64_outputs(operation, arguments, lambda shape: cotangent_of(case, shape))["value"]
-    if not any(math.prod(shape) for shape in shapes.values()) or not np.isfinite(value).all():
+    outputs = float64_outputs(operation, arguments, cotangents_of(case))
+    if not any(math.prod(shape) for shape in shapes.values()) or not _finite(operation, outputs):
         return Proof(None, bits)  # nothing to differentiate by, or nothing to differentiate: the mean of nothing
     convention = CONVENTIONS.get(operation.name)
     outside = convention.outside(arguments) if convention else {}
@@ -57,6 +57,12 @@ def prove_derivative(operation: Reference, case: Case, bits: int = 160) -> Proof
             direction[name][outside[name]] = 0.0
         proofs.append(_prove(operation, case, arguments, direction, label, bits))
     return min(proofs, key=lambda proof: (not proof.failure, proof.digits))
+
+
+def _finite(operation: Reference, outputs: dict[str, np.ndarray]) -> bool:
+    """Whether every output that has a gradient is finite."""
+    values = (array for name, array in outputs.items() if not name.startswith("grad[") and name not in operation.aux)
+    return all(np.isfinite(array).all() for array in values)
 
 
 def _directions(
@@ -110,12 +116,19 @@ def _both_sides(
         return Dual(balls(array), along[id(array)]) if id(array) in along else balls(array)
 
     with np.errstate(all="ignore"):
-        value, _ = evaluate(operation, arguments, dual, balls)
+        values, _ = evaluate(operation, arguments, dual, balls)
         plain, pullback = evaluate(operation, arguments, balls, balls)
-        cotangent = balls(cotangent_of(case, np.shape(plain)))
-        gradients = pullback(cotangent)
-    tangent = balls(tangent_of(value))
-    forward = _products(cotangent, tangent)
+        cotangents = {
+            name: balls(cotangent_of(case, np.shape(output), None, name))
+            for name, output in plain.items()
+            if name not in operation.aux
+        }
+        gradients = pullback(cotangents)
+    forward = [
+        product
+        for name, cotangent in cotangents.items()
+        for product in _products(cotangent, balls(tangent_of(values[name])))
+    ]
     backward = [
         product
         for name, part in direction.items()

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from gradcheck.cases.case import Case
 from gradcheck.cases.draw import SeededDraw, draw_case
+from gradcheck.cases.inputs import BOOLEAN_KINDS, INTEGER_KINDS
 from gradcheck.reference.registry import Reference
 
 __all__ = ["SMOOTH", "any_case", "is_smooth", "smooth_case"]
 
-SMOOTH = ("ordinary", "wide", "positive", "unit", "shares", "indices")
+SMOOTH = ("ordinary", "wide", "positive", "unit", "inner", "shares", *INTEGER_KINDS, *BOOLEAN_KINDS)
 """Kinds of values for which the vjp has to be the derivative; ``unit`` holds 0 and 1, which CONVENTIONS deal with."""
 
 MOST_ELEMENTS = 40

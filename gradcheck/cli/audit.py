@@ -37,10 +37,10 @@ def audit(
     """
     from gradcheck.audit.report import audit as plant
     from gradcheck.cli.tables import progress_bar
-    from gradcheck.reference.registry import select
+    from gradcheck.reference.registry import Reference, select
 
     target = writable("--json", json_file)
-    chosen = select(names)
+    chosen = [entry for entry in select(names) if isinstance(entry, Reference)]
     try:
         with progress_bar() as bar:
             task = bar.add_task("auditing", total=len(chosen))

@@ -48,11 +48,11 @@ def certify(
     rounding; special values propagate as IEEE 754 says. Exit status 0: all certified; 1: something is not.
     """
     from gradcheck.cli.tables import progress_bar
-    from gradcheck.reference.registry import select
+    from gradcheck.reference.registry import Reference, select
     from gradcheck.run.parallel import in_processes
 
     target, page = writable("--json", json_file), writable("--markdown", markdown_file)
-    chosen = [reference.name for reference in select(names)]
+    chosen = [entry.name for entry in select(names) if isinstance(entry, Reference)]
     found: list[Summary] = []
     interrupted = False
     try:

@@ -52,9 +52,8 @@ def list_operations(names: tuple[str, ...]) -> None:
     from gradcheck.reference.registry import select
 
     table = Table("operation", "reference", box=None, pad_edge=False)
-    for reference in select(names):
-        first_line = (reference.function.__doc__ or "").strip().partition("\n")[0]
-        table.add_row(reference.name, first_line)
+    for entry in select(names):
+        table.add_row(entry.name, entry.title)
     Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty()).print(table)
 
 

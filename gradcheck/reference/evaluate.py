@@ -15,9 +15,12 @@ from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.errors import ContractError
 from gradcheck.reference.registry import Reference
 
-__all__ = ["Pullback", "bounded_outputs", "evaluate", "float64_outputs", "gradient_name"]
+__all__ = ["Cotangent", "Pullback", "bounded_outputs", "evaluate", "evaluate_all", "float64_outputs", "gradient_name"]
 
-Pullback = Callable[[Any], dict[str, Any]]
+Pullback = Callable[[dict[str, Any]], dict[str, Any]]
+
+Cotangent = Callable[[str, tuple[int, ...]], np.ndarray]
+"""From the name and the shape of an output to its cotangent."""
 
 BLOCK_ELEMENTS = 1 << 15
 """Elements of the first array in one block: value and bound of a few intermediates then stay in a core's cache."""
@@ -38,12 +41,13 @@ def evaluate(
     arguments: dict[str, Any],
     lift_array: Callable[[np.ndarray], Any],
     lift_number: Callable[[float], Any],
-) -> tuple[Any, Callable[[Any], dict[str, Any]]]:
-    """Value of the operation in the arithmetic of the lifted arguments, and its checked pullback.
+) -> tuple[dict[str, Any], Pullback]:
+    """Outputs of the operation in the arithmetic of the lifted arguments, by name, and its checked pullback.
 
-    Float arrays are lifted by ``lift_array`` and float hyperparameters by ``lift_number``; integer arrays and
-    structural hyperparameters are passed as they are. The pullback maps a cotangent of the value's shape to
-    ``{"grad[x]": …}``. Raises ContractError where the reference breaks its contract.
+    Float arrays are lifted by ``lift_array`` and float hyperparameters by ``lift_number``; other arrays and structural
+    hyperparameters are passed as they are. A reference with one output calls it ``value``. The pullback maps cotangents
+    of the outputs that have a gradient, by name and of their shapes, to ``{"grad[x]": …}``. Raises ContractError where
+    the reference breaks its contract.
     """
     arrays = [_lifted(arguments.get(name), lift_array, lift_number) for name in operation.arrays]
     # Defaults are lifted as well: a Python float would escape the arithmetic.
@@ -59,10 +63,11 @@ def evaluate(
             f"{operation.name}: the reference has to return (value, vjp), got {type(outcome).__name__}."
         )
     value, vjp = outcome
+    outputs = value if isinstance(value, dict) else {"value": value}
     shapes = {name: np.shape(arguments[name]) for name in operation.differentiable_in(arguments)}
 
-    def pullback(cotangent: Any) -> dict[str, Any]:
-        gradients = vjp(cotangent)
+    def pullback(cotangents: dict[str, Any]) -> dict[str, Any]:
+        gradients = vjp(cotangents if len(cotangents) > 1 else next(iter(cotangents.values())))
         if set(gradients) != set(shapes):
             raise ContractError(
                 f"{operation.name}: the vjp returns gradients of {sorted(gradients)}, expected {sorted(shapes)}."
@@ -74,7 +79,29 @@ def evaluate(
                 )
         return {gradient_name(name): gradient for name, gradient in gradients.items()}
 
-    return value, pullback
+    return outputs, pullback
+
+
+def evaluate_all(
+    operation: Reference,
+    arguments: dict[str, Any],
+    cotangent: Cotangent,
+    lift_array: Callable[[np.ndarray], Any],
+    lift_number: Callable[[float], Any],
+    lift_cotangent: Callable[[np.ndarray, Any], Any] | None = None,
+) -> dict[str, Any]:
+    """``{"value": …, "grad[x]": …}``: outputs and gradients in the arithmetic of the lifted arguments.
+
+    lift_cotangent: gets a cotangent and the output it belongs to; ``lift_array`` if not given.
+    """
+    outputs, pullback = evaluate(operation, arguments, lift_array, lift_number)
+    lifted = lift_cotangent or (lambda array, output: lift_array(array))
+    cotangents = {
+        name: lifted(cotangent(name, np.shape(output)), output)
+        for name, output in outputs.items()
+        if name not in operation.aux
+    }
+    return {**outputs, **pullback(cotangents)}
 
 
 def _lifted(value: Any, lift_array: Callable[[np.ndarray], Any], lift_number: Callable[[float], Any]) -> Any:
@@ -83,14 +110,10 @@ def _lifted(value: Any, lift_array: Callable[[np.ndarray], Any], lift_number: Ca
     return lift_number(value) if isinstance(value, float) else value
 
 
-Cotangent = Callable[[tuple[int, ...]], np.ndarray]
-
-
 def float64_outputs(operation: Reference, arguments: dict[str, Any], cotangent: Cotangent) -> dict[str, np.ndarray]:
     """``{"value": …, "grad[x]": …}`` in plain float64."""
     with np.errstate(all="ignore"):
-        value, pullback = evaluate(operation, arguments, lambda array: array, np.float64)
-        outputs = {"value": value, **pullback(cotangent(np.shape(value)))}
+        outputs = evaluate_all(operation, arguments, cotangent, lambda array: array, np.float64)
     return {name: np.asarray(output, dtype=np.float64) for name, output in outputs.items()}
 
 
@@ -110,12 +133,15 @@ def bounded_outputs(
 def _bounded_block(
     operation: Reference, arguments: dict[str, Any], cotangent: Cotangent, model: RoundingModel
 ) -> dict[str, Bounded]:
-    value, pullback = evaluate(
-        operation, arguments, lambda array: lift_array(array, model), lambda number: lift(number, model)
+    outputs = evaluate_all(
+        operation,
+        arguments,
+        cotangent,
+        lambda array: lift_array(array, model),
+        lambda number: lift(number, model),
+        lambda array, output: lift_array(array, lift(output, model).model),
     )
-    value = lift(value, model)
-    gradients = pullback(lift_array(cotangent(value.shape), value.model))
-    return {"value": value, **{name: lift(gradient, model) for name, gradient in gradients.items()}}
+    return {name: lift(output, model) for name, output in outputs.items()}
 
 
 def _joined_blocks(
@@ -138,10 +164,10 @@ def _joined_blocks(
             model = model.in_blocks(math.ceil(length / (stop - start)))
         cut = {name: value[start:stop] if name in blocked else value for name, value in arguments.items()}
 
-        def block_cotangent(shape: tuple[int, ...], start: int = start, stop: int = stop) -> np.ndarray:
+        def block_cotangent(name: str, shape: tuple[int, ...], start: int = start, stop: int = stop) -> np.ndarray:
             nonlocal whole
             if whole is None:
-                whole = cotangent((length, *shape[1:]))
+                whole = cotangent(name, (length, *shape[1:]))
             return whole[start:stop]
 
         parts.append(_bounded_block(operation, cut, block_cotangent, model))

@@ -10,16 +10,18 @@ from gradcheck.reference.evaluate import gradient_name
 
 __all__ = ["MODES", "Mode"]
 
-Call = Callable[[], torch.Tensor]
-MakeCotangent = Callable[[torch.Tensor], torch.Tensor]
-Mode = Callable[[Call, dict[str, torch.Tensor], MakeCotangent], dict[str, torch.Tensor]]
+Tensors = dict[str, torch.Tensor]
+Call = Callable[[], Tensors]
+MakeCotangent = Callable[[str, torch.Tensor], torch.Tensor]
+Mode = Callable[[Call, Tensors, tuple[str, ...], MakeCotangent], Tensors]
 
 
-def _backward(call: Call, leaves: dict[str, torch.Tensor], cotangent: MakeCotangent) -> dict[str, torch.Tensor]:
-    """``torch.autograd.backward(value, cotangent)``, gradients read from ``.grad``."""
-    value = call()
-    torch.autograd.backward(value, cotangent(value))
-    return {"value": value, **{gradient_name(name): _gradient(name, leaf) for name, leaf in leaves.items()}}
+def _backward(call: Call, leaves: Tensors, aux: tuple[str, ...], cotangent: MakeCotangent) -> Tensors:
+    """``torch.autograd.backward`` of all outputs that have a gradient at once; gradients read from ``.grad``."""
+    outputs = call()
+    ends = {name: output for name, output in outputs.items() if name not in aux}
+    torch.autograd.backward(list(ends.values()), [cotangent(name, output) for name, output in ends.items()])
+    return outputs | {gradient_name(name): _gradient(name, leaf) for name, leaf in leaves.items()}
 
 
 def _gradient(name: str, leaf: torch.Tensor) -> torch.Tensor:
@@ -29,3 +31,4 @@ def _gradient(name: str, leaf: torch.Tensor) -> torch.Tensor:
 
 
 MODES: dict[str, Mode] = {"backward": _backward}
+"""From a call that returns named outputs, its leaves, the outputs without gradient and cotangents to all outputs."""

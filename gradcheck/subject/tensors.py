@@ -37,11 +37,14 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contiguous") -> torch.Tensor:
-    """A tensor of the array's numbers; integer arrays become int64 whatever the dtype. The array is never shared."""
+    """A tensor of the array's numbers; arrays of integers become int64 and booleans stay, whatever the dtype.
+
+    The array is never shared.
+    """
     if layout not in LAYOUTS:
         raise UsageError(f"layout {layout!r} is not known; expected {choices(LAYOUTS)}.")
-    if array.dtype.kind in "iu":
-        return torch.tensor(array, dtype=torch.int64, device=device)
+    if array.dtype.kind in "biu":
+        return torch.tensor(array, dtype=torch.bool if array.dtype.kind == "b" else torch.int64, device=device)
     return LAYOUTS[layout](torch.tensor(array, dtype=getattr(torch, dtype), device=device))
 
 
@@ -56,8 +59,8 @@ def bits_of(tensor: torch.Tensor) -> bytes:
 
 
 def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
-    """The tensor's numbers in float64, exactly, and its elements in row-major order, byte by byte."""
-    here = tensor.detach().cpu()
+    """The tensor's numbers in float64, exactly, and its elements in row-major order, byte by byte; dense if sparse."""
+    here = tensor.detach().to_dense().cpu()
     if here.dtype is torch.bfloat16:  # which NumPy does not have
         return here.to(torch.float64).numpy(), here.view(torch.int16).numpy().tobytes()
     native = here.numpy()

@@ -35,6 +35,9 @@ def judge_observed(operation: Reference, case: Case, arguments: dict[str, Any], 
     return judge_against(operation, case, arguments, observed, bounds_of(operation, case, arguments, observed))
 
 
+INTEGERS = ("int64", "int32", "bool")
+"""Dtypes of outputs that are not floats, whatever the dtype of the case."""
+
 Bounds = dict[str, dict[str, Bounded]]
 """By grade and output: what the reference says."""
 
@@ -45,11 +48,13 @@ def bounds_of(operation: Reference, case: Case, arguments: dict[str, Any], obser
         return {}
     low_precision = format_named(case.dtype).bits == 16
 
-    def cotangent(shape: tuple[int, ...]) -> np.ndarray:
-        return cotangent_of(case, shape, observed.dtypes["value"])
+    def cotangent(output: str, shape: tuple[int, ...]) -> np.ndarray:
+        return cotangent_of(case, shape, observed.dtypes.get(output), output)
 
     return {
-        grade: bounded_outputs(operation, arguments, cotangent, rounding_model(case.dtype, case.device, grade))
+        grade: bounded_outputs(
+            operation, arguments | observed.drawn, cotangent, rounding_model(case.dtype, case.device, grade)
+        )
         for grade in (("agrees", "coarse") if low_precision else ("agrees",))
     }
 
@@ -78,12 +83,16 @@ def _judge_output(
     coarse: Bounded | None,
     notes: tuple[str, ...],
 ) -> Verdict:
+    if name not in observed.outputs:
+        return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"there is no output {name}")
     got = observed.outputs[name]
     digest = digest_of(observed.bits[name])
     if got.shape != reference.shape:
         words = f"{name} has shape {got.shape}, should be {reference.shape}"
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
-    if observed.dtypes[name] != reference.model.store.name:
+    if observed.dtypes[name] in INTEGERS:  # an output without gradient, and exact
+        reference = Bounded(np.asarray(reference.value), None, rounding_model("float64"))
+    elif observed.dtypes[name] != reference.model.store.name:
         words = f"{name} has dtype {observed.dtypes[name]}, should be {reference.model.store.name}"
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
     worst = worst_errors(got, reference, coarse)

@@ -60,6 +60,9 @@ ONE_ROUNDING: dict[str, tuple[Callable[..., Any], tuple[float, ...], float]] = {
     "3²": (np.square, (3.0,), 9.0 * U32),
     # One ulp is 2u of the value, and tanh is stated to err by two.
     "exp 0": (np.exp, (0.0,), 2.0 * U32),
+    "cos 1": (np.cos, (1.0,), 2.0 * math.cos(1.0) * U32),
+    "sin 1": (np.sin, (1.0,), 2.0 * math.sin(1.0) * U32),
+    "2^1.5": (np.power, (2.0, 1.5), 2.0 * 2.0**1.5 * U32),
     "expm1 1": (np.expm1, (1.0,), 2.0 * math.expm1(1.0) * U32),
     "log 2": (np.log, (2.0,), 2.0 * math.log(2.0) * U32),
     "log1p 1": (np.log1p, (1.0,), 2.0 * math.log(2.0) * U32),
@@ -94,6 +97,11 @@ def test_functions_enlarge_errors_by_their_steepest_slope() -> None:
     assert bounds(np.log(wide))[0] >= math.log(2.0) - math.log(1.0)
     assert bounds(np.sqrt(wide))[0] >= math.sqrt(2.0) - 1.0
     assert bounds(np.tanh(wide))[0] >= math.tanh(2.0) - math.tanh(1.0)
+    assert bounds(np.cos(wide))[0] >= math.cos(1.0) - math.cos(2.0)
+    assert bounds(np.sin(wide))[0] >= math.sin(2.0) - math.sin(3.0)
+    assert bounds(wide**2.5)[0] >= 3.0**2.5 - 2.0**2.5
+    assert bounds(wide**-1.5)[0] >= 1.0 - 2.0**-1.5
+    assert bounds(f32(2.0) ** wide)[0] >= 8.0 - 4.0
     assert bounds(special.expit(f32(0.5, bound=[1.0])))[0] >= special.expit(0.5) - special.expit(-0.5)
     assert bounds(special.erf(f32(0.0, bound=[1.0])))[0] >= math.erf(1.0)
 

@@ -15,7 +15,7 @@ X = np.array([-3.0, -0.5, 0.0, 0.5, 3.0])
 
 
 def outputs(reference, **words):
-    return float64_outputs(reference, {"x": X, **words}, np.ones)
+    return float64_outputs(reference, {"x": X, **words}, lambda output, shape: np.ones(shape))
 
 
 def mutant_of(name: str, before: str, after: str) -> Mutant:

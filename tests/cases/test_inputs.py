@@ -15,6 +15,10 @@ OPTIONS = {
     "close": (("at", (0.0, 0.5)),),
     "indices": (("below", 7), ("ignore", -100)),
     "shares": (("axis", 1),),
+    "mask": (("share", 0.75),),
+    "lengths": (("low", 2), ("high", 5)),
+    "offsets": (("total", 40),),
+    "distinct": (("below", 12), ("row", 9)),
 }
 #: First digits of the SHA-256 of a 16×9 array of each kind, seeded by (7, "x"), in float64, float32, float16, bfloat16.
 #: They must never change: recorded cases are replayed from their line alone.
@@ -38,6 +42,10 @@ DIGESTS = {
     "positive": ("305439c679b6", "54619caec46b", "15e5080140ec", "ced3378f4062"),
     "shares": ("e0597355ecea", "7e0ef0754b1a", "f76645f909d3", "2ba00165573a"),
     "indices": ("321f05a473e0", "321f05a473e0", "321f05a473e0", "321f05a473e0"),
+    "mask": ("001dc2a48c54", "001dc2a48c54", "001dc2a48c54", "001dc2a48c54"),
+    "lengths": ("e07976449926", "e07976449926", "e07976449926", "e07976449926"),
+    "offsets": ("5a8865197979", "5a8865197979", "5a8865197979", "5a8865197979"),
+    "distinct": ("15b4f7d919dd", "15b4f7d919dd", "15b4f7d919dd", "15b4f7d919dd"),
 }
 RAW = [11373572723488959163, 17102388577862533241]
 

@@ -22,7 +22,7 @@ def one_and_a_half_times(monkeypatch: pytest.MonkeyPatch) -> None:
     def relu(x: Any) -> Any:
         return torch.where(x > 1.0, 1.5 * x, torch.relu(x))
 
-    monkeypatch.setattr("gradcheck.subject.run.torch_operation", lambda name: relu)
+    monkeypatch.setattr("gradcheck.subject.run.operation_named", lambda name: relu)
 
 
 @pytest.mark.usefixtures("one_and_a_half_times")

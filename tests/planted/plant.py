@@ -53,11 +53,11 @@ class Fault:
         """The arguments that make judge_case judge with the fault in place."""
         if self.formula is not None:
             return {"operation": replace(self.reference, function=self.formula)}
-        from gradcheck.subject.run import torch_operation
+        from gradcheck.subject.adapters import operation_named
         from tests.planted import tampering
 
         assert self.tamper is not None
-        return {"subject": self.tamper(tampering)(torch_operation(self.reference.name))}
+        return {"subject": self.tamper(tampering)(operation_named(self.reference.name))}
 
 
 def cases_of(fault: Fault, dtype: str) -> Iterator[Case]:

@@ -26,7 +26,7 @@ def gives(name: str, arguments: dict[str, Any], cotangent: Any = None) -> dict[s
     reference = reference_named(f"nn.functional.{name}")
     prepared = _prepared(reference.arrays, arguments)
 
-    def make(shape: tuple[int, ...]) -> np.ndarray:
+    def make(output: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.ones(shape) if cotangent is None else np.asarray(cotangent, dtype=np.float64).reshape(shape)
 
     return float64_outputs(reference, prepared, make)
@@ -37,7 +37,7 @@ def check(name: str, arguments: dict[str, Any], cotangent: Any = None, **expecte
     reference = reference_named(f"nn.functional.{name}")
     prepared = _prepared(reference.arrays, arguments)
 
-    def make(shape: tuple[int, ...]) -> np.ndarray:
+    def make(output: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.ones(shape) if cotangent is None else np.asarray(cotangent, dtype=np.float64).reshape(shape)
 
     got = gives(name, arguments, cotangent)

@@ -10,7 +10,7 @@ import pytest
 from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.arithmetic.model import OWN_ROUNDOFF
 from gradcheck.cases.case import Case, parse_case
-from gradcheck.cases.inputs import arguments_of, cotangent_of
+from gradcheck.cases.inputs import arguments_of, cotangents_of
 from gradcheck.reference import evaluate
 from gradcheck.reference.registry import Reference, reference_named
 
@@ -36,10 +36,9 @@ def outputs_of(operation: Reference, case: Case, grade: str, block: int, monkeyp
     """The outputs, evaluated in blocks of so many elements where the case has more than twice as many."""
     monkeypatch.setattr(evaluate, "BLOCK_ELEMENTS", block)
 
-    def cotangent(shape: tuple[int, ...]) -> np.ndarray:
-        return cotangent_of(case, shape)
-
-    return evaluate.bounded_outputs(operation, arguments_of(case), cotangent, rounding_model(case.dtype, "cpu", grade))
+    return evaluate.bounded_outputs(
+        operation, arguments_of(case), cotangents_of(case), rounding_model(case.dtype, "cpu", grade)
+    )
 
 
 def differences(whole: Outputs, blocked: Outputs, rows_of: tuple[str, ...]) -> list[str]:
@@ -115,5 +114,5 @@ def test_a_sum_that_overflows_only_as_a_whole_accepts_the_infinity(monkeypatch: 
     monkeypatch.setattr(evaluate, "BLOCK_ELEMENTS", BLOCK_ROWS * 40)
     cotangent = np.full((23, 40), 12000.0)
     cotangent[BLOCK_ROWS : 2 * BLOCK_ROWS] *= -1.0
-    blocked = evaluate.bounded_outputs(operation, arguments, lambda shape: cotangent, model)
+    blocked = evaluate.bounded_outputs(operation, arguments, lambda output, shape: cotangent, model)
     assert np.isinf(blocked["grad[bias]"].full_bound()).all()

@@ -47,7 +47,7 @@ def test_every_drawn_case_is_one_that_the_reference_takes(name: str) -> None:
     for index in range(25):
         case = draw_case(entry, SeededDraw(name, 3, index), index)
         assert {key for key, _ in case.arguments} <= {*entry.arrays, *entry.hyperparameters}
-        outputs = float64_outputs(entry, arguments_of(case), np.ones)
+        outputs = float64_outputs(entry, arguments_of(case), lambda output, shape: np.ones(shape))
         assert set(outputs) >= {"value", f"grad[{entry.differentiable[0]}]"}
 
 

@@ -60,7 +60,7 @@ def test_a_name_is_taken_once(table: dict[str, Any]) -> None:
 
 
 def test_a_constant_has_to_be_an_array(table: dict[str, Any]) -> None:
-    with pytest.raises(ContractError, match="constant='beta' is no array parameter"):
+    with pytest.raises(ContractError, match="'beta' is no array parameter"):
         reference("example", inputs=no_inputs, constant=("beta",))(lambda x, *, beta: (x, None))
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gradcheck.reference.registry import reference_named, references
-from gradcheck.subject.run import torch_operation
+from gradcheck.subject.adapters import operation_named
 
 NOT_OURS = {
     "inplace": "overwrites its argument; the numbers are the same, and aliasing is a question of mode",
@@ -33,7 +33,7 @@ NAMES = list(references())
 @cache
 def parameters_of(name: str) -> dict[str, Any]:
     """PyTorch's parameters and defaults, in order; of C functions as torch.overrides has them for its own tests."""
-    function = torch_operation(name)
+    function = operation_named(name)
     try:
         signature = inspect.signature(function)
     except ValueError:

@@ -9,8 +9,9 @@ from gradcheck.cases.case import parse_case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import reference_named
+from gradcheck.subject.adapters import operation_named
 from gradcheck.subject.facts import check_device, facts
-from gradcheck.subject.run import run_case, torch_operation
+from gradcheck.subject.run import run_case
 
 LINE = "nn.functional.linear(x=ordinary(3, 4), weight=ordinary(2, 4), bias=ordinary(2)) seed=1 dtype=bfloat16"
 
@@ -82,7 +83,7 @@ def test_an_unknown_device_is_a_sentence(device):
 
 def test_an_operation_that_this_pytorch_lacks_is_a_sentence():
     with pytest.raises(UsageError, match=r"torch .* has no nn\.functional\.swoosh"):
-        torch_operation("nn.functional.swoosh")
+        operation_named("nn.functional.swoosh")
 
 
 def test_facts_are_plain_values():
