@@ -10,6 +10,8 @@ import click
 from gradcheck import __version__
 from gradcheck.cli.audit import audit
 from gradcheck.cli.certify import certify
+from gradcheck.cli.coverage import coverage
+from gradcheck.cli.kinks import kinks
 from gradcheck.cli.verify import verify
 from gradcheck.errors import GradcheckError
 
@@ -90,5 +92,5 @@ def replay(case: str, ledger_file: str | None) -> None:
     sys.exit(int(failed))
 
 
-for _command in (verify, certify, audit):
+for _command in (verify, certify, audit, coverage, kinks):
     main.add_command(_command)

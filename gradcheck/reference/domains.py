@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["POSITIVE", "REDUCTIONS", "elementwise", "hyperparameters", "rows_of_x"]
+from gradcheck.reference.registry import Kink
+
+__all__ = ["POSITIVE", "REDUCTIONS", "elementwise", "hyperparameters", "kink", "rows_of_x"]
 
 POSITIVE = (1.0, 0.5, 2.0, 1.7, 0.3, 3.1)
 """Values of a positive hyperparameter: representable ones, and ones that every format rounds."""
@@ -33,3 +35,10 @@ def elementwise(
 def rows_of_x(arguments: dict[str, Any]) -> tuple[str, ...]:
     """``rows`` of an operation with one array whose rows along axis 0 are independent."""
     return ("x",) if arguments["x"].ndim else ()
+
+
+def kink(
+    where: str, what: str, x: Sequence[float], value: Sequence[float], gradient: Sequence[float], /, **options: Any
+) -> Kink:
+    """The convention of a unary operation at the numbers ``x``: its values and gradients there."""
+    return Kink(where, what, {"x": list(x), **options}, {"value": list(value), "grad[x]": list(gradient)})

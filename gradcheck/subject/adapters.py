@@ -17,7 +17,7 @@ import torch
 
 from gradcheck.errors import ContractError, UsageError
 
-__all__ = ["Operation", "adapter", "operation_named"]
+__all__ = ["Operation", "adapter", "operation_named", "torch_callable"]
 
 Operation = Callable[..., Any]
 
@@ -46,9 +46,15 @@ def operation_named(name: str) -> Operation:
     """
     for module in pkgutil.iter_modules(importlib.import_module("gradcheck.subject.calls").__path__):
         importlib.import_module(f"gradcheck.subject.calls.{module.name}")
+    return _ADAPTERS.get(name) or torch_callable(name)
+
+
+def torch_callable(name: str) -> Operation:
+    """What PyTorch itself has under a dotted name. Raises UsageError where this PyTorch has nothing."""
     found: Any = torch
     for part in name.split("."):
         found = getattr(found, part, None)
         if found is None:
             raise UsageError(f"torch {torch.__version__} has no {name}.")
-    return _ADAPTERS.get(name, found)
+    operation: Operation = found
+    return operation

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from typing import Any
 
 import pytest
-import torch
 
 from gradcheck.reference.registry import reference_named, references
-from gradcheck.subject.adapters import operation_named
-
-NOT_OURS = {
-    "inplace": "overwrites its argument; the numbers are the same, and aliasing is a question of mode",
-    "size_average": "deprecated since 0.4 in favour of reduction",
-    "reduce": "deprecated since 0.4 in favour of reduction",
-    "_stacklevel": "where a warning points to",
-}
-"""Parameters of PyTorch that no reference has, with the reason."""
+from gradcheck.subject.signatures import NOT_OURS, missing_parameters, parameters_of
 
 OTHER_DEFAULTS = {
     ("nn.functional.softmax", "dim"): "left out, PyTorch warns and guesses; a reference does not guess",
@@ -27,18 +17,8 @@ OTHER_DEFAULTS = {
 }
 """Where a reference has another default than PyTorch, or none, with the reason."""
 
-NAMES = list(references())
-
-
-@cache
-def parameters_of(name: str) -> dict[str, Any]:
-    """PyTorch's parameters and defaults, in order; of C functions as torch.overrides has them for its own tests."""
-    function = operation_named(name)
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        signature = inspect.signature(torch.overrides.get_testing_overrides()[function])
-    return {parameter.name: parameter.default for parameter in signature.parameters.values()}
+NAMES = [name for name in references() if name.startswith("nn.functional.")]
+"""Layers are left out: their parameters are tensors, and their options those of a constructor."""
 
 
 def ours(name: str) -> dict[str, Any]:
@@ -60,7 +40,7 @@ def test_every_parameter_exists_in_pytorch(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_of_pytorch_is_covered_or_has_a_reason(name: str) -> None:
-    assert set(parameters_of(name)) - set(ours(name)) - set(NOT_OURS) == set()
+    assert missing_parameters(name, set(ours(name))) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,8 +60,3 @@ def test_what_is_not_ours_still_exists(parameter: str) -> None:
 @pytest.mark.parametrize(("name", "parameter"), OTHER_DEFAULTS)
 def test_other_defaults_still_differ(name: str, parameter: str) -> None:
     assert ours(name)[parameter] != parameters_of(name)[parameter]
-
-
-def test_out_is_a_parameter_of_no_functional_here() -> None:
-    """So that it needs no entry above; where one appears, it does."""
-    assert not any("out" in parameters_of(name) for name in NAMES)

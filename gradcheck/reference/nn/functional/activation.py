@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import erf, expit, log_expit
 
 from gradcheck.arithmetic.functions import guarded, number, pi, stored
-from gradcheck.reference.domains import POSITIVE, elementwise, rows_of_x
+from gradcheck.reference.domains import POSITIVE, elementwise, kink, rows_of_x
 from gradcheck.reference.registry import reference
 
 __all__ = [
@@ -135,6 +135,16 @@ def _gelu_tanh(x: Any) -> Any:
     inputs=elementwise(lambda beta, threshold: (threshold / beta,), beta=POSITIVE, threshold=(20.0, 2.0, 8.5, 40.0)),
     elementwise=True,
     rows=rows_of_x,
+    kinks=(
+        kink(
+            "beta·x = threshold",
+            "the smooth branch holds",
+            [2.0],
+            [2.1269280110429727],
+            [0.8807970779778823],
+            threshold=2.0,
+        ),
+    ),
 )
 def softplus(x: Any, *, beta: Any = 1.0, threshold: Any = 20.0) -> Any:
     """log(1 + exp(beta·x))/beta, and x itself where beta·x > threshold; same shape as x (Dugas et al. 2001).
@@ -173,13 +183,20 @@ def logsigmoid(x: Any) -> Any:
     inputs=elementwise(lambda alpha: (0.0,), alpha=POSITIVE),
     elementwise=True,
     rows=rows_of_x,
+    kinks=(kink("x = 0", "the negative side holds", [0.0], [0.0], [2.0], alpha=2.0),),
 )
 def elu(x: Any, *, alpha: Any = 1.0) -> Any:
     """x for x > 0, alpha·(exp(x) - 1) elsewhere; same shape as x. At 0 the gradient is alpha (Clevert et al. 2015)."""
     return _scaled_elu(x, alpha, number(1.0, x), number(1.0, x))
 
 
-@reference("nn.functional.selu", inputs=elementwise(), elementwise=True, rows=rows_of_x)
+@reference(
+    "nn.functional.selu",
+    inputs=elementwise(),
+    elementwise=True,
+    rows=rows_of_x,
+    kinks=(kink("x = 0", "the negative side holds: scale·alpha", [0.0], [0.0], [1.7580993408473766]),),
+)
 def selu(x: Any) -> Any:
     """scale·elu(x, alpha), alpha = 1.6732632423543772, scale = 1.0507009873554805; same shape as x.
 
@@ -194,6 +211,7 @@ def selu(x: Any) -> Any:
     inputs=elementwise(lambda alpha: (0.0,), alpha=POSITIVE),
     elementwise=True,
     rows=rows_of_x,
+    kinks=(kink("x = 0", "both sides have the gradient 1", [0.0], [0.0], [1.0], alpha=2.0),),
 )
 def celu(x: Any, *, alpha: Any = 1.0) -> Any:
     """x for x > 0, alpha·(exp(x/alpha) - 1) elsewhere; same shape as x. At 0 the gradient is 1 (Barron 2017)."""

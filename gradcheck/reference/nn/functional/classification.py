@@ -9,7 +9,7 @@ import numpy as np
 from gradcheck.arithmetic.functions import stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.nn.functional.softmax import log_softmax
-from gradcheck.reference.registry import reference
+from gradcheck.reference.registry import Kink, reference
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -36,7 +36,25 @@ def _by_index(draw: Any) -> dict[str, Any]:
     }
 
 
-@reference("nn.functional.nll_loss", inputs=_by_index, constant=("target", "weight"))
+@reference(
+    "nn.functional.nll_loss",
+    inputs=_by_index,
+    constant=("target", "weight"),
+    kinks=(
+        Kink(
+            "all targets are ignored",
+            "the mean is NaN, the gradient 0",
+            {"x": [[-1.0, -2.0]], "target": [1], "ignore_index": 1},
+            {"value": float("nan"), "grad[x]": [[0.0, 0.0]]},
+        ),
+        Kink(
+            "all targets are ignored",
+            "the sum is 0, the gradient 0",
+            {"x": [[-1.0, -2.0]], "target": [1], "ignore_index": 1, "reduction": "sum"},
+            {"value": 0.0, "grad[x]": [[0.0, 0.0]]},
+        ),
+    ),
+)
 def nll_loss(x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """-weight[t]·x[…, t, …] for the class t of each element; x: (C,), (N, C) or (N, C, d…), target without the C.
 
@@ -88,7 +106,25 @@ def _cross_entropy_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
-@reference("nn.functional.cross_entropy", inputs=_cross_entropy_inputs, constant=("weight",))
+@reference(
+    "nn.functional.cross_entropy",
+    inputs=_cross_entropy_inputs,
+    constant=("weight",),
+    kinks=(
+        Kink(
+            "all targets are ignored",
+            "the sum is 0, the gradient 0",
+            {"x": [[1.0, 1.0]], "target": [1], "ignore_index": 1, "reduction": "sum"},
+            {"value": 0.0, "grad[x]": [[0.0, 0.0]]},
+        ),
+        Kink(
+            "all targets are ignored",
+            "the mean is NaN",
+            {"x": [[1.0, 1.0]], "target": [1], "ignore_index": 1},
+            {"value": float("nan")},
+        ),
+    ),
+)
 def cross_entropy(
     x: Any,
     target: Any,

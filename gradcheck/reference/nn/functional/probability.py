@@ -10,7 +10,7 @@ from scipy.special import expit, log_expit
 from gradcheck.arithmetic.functions import guarded, number, stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.reduction import reduced
-from gradcheck.reference.registry import reference
+from gradcheck.reference.registry import Kink, reference
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
 
@@ -26,7 +26,19 @@ def _bce_inputs(draw: Any) -> dict[str, Any]:
     return {"x": x, "target": target, "weight": _weights(draw, shape), **hyperparameters(draw, reduction=REDUCTIONS)}
 
 
-@reference("nn.functional.binary_cross_entropy", inputs=_bce_inputs, constant=("weight",))
+@reference(
+    "nn.functional.binary_cross_entropy",
+    inputs=_bce_inputs,
+    constant=("weight",),
+    kinks=(
+        Kink(
+            "x = 0 or 1 and target the other",
+            "the logarithms are cut at -100",
+            {"x": [0.0, 1.0], "target": [1.0, 0.0], "reduction": "none"},
+            {"value": [100.0, 100.0]},
+        ),
+    ),
+)
 def binary_cross_entropy(x: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
     """-(target·log x + (1 - target)·log(1 - x))·weight, both logarithms cut off at -100; x in [0, 1], shapes alike.
 
@@ -106,7 +118,18 @@ def _kl_div_inputs(draw: Any) -> dict[str, Any]:
     return {"x": draw.array(shape), "target": target, **chosen}
 
 
-@reference("nn.functional.kl_div", inputs=_kl_div_inputs)
+@reference(
+    "nn.functional.kl_div",
+    inputs=_kl_div_inputs,
+    kinks=(
+        Kink(
+            "target = 0",
+            "it counts as 0; its own gradient is NaN without log_target",
+            {"x": [-1.0], "target": [0.0], "reduction": "sum"},
+            {"value": 0.0, "grad[x]": [0.0], "grad[target]": [float("nan")]},
+        ),
+    ),
+)
 def kl_div(x: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Any:
     """target·(log target - x), or exp(target)·(target - x) with ``log_target``; x holds log-probabilities.
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.functions import number, stored
-from gradcheck.reference.domains import elementwise, rows_of_x
-from gradcheck.reference.registry import reference
+from gradcheck.reference.domains import elementwise, kink, rows_of_x
+from gradcheck.reference.registry import Kink, reference
 
 __all__ = [
     "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "prelu", "relu", "relu6", "rrelu",
@@ -16,7 +16,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-@reference("nn.functional.relu", inputs=elementwise(), elementwise=True, rows=rows_of_x)
+@reference(
+    "nn.functional.relu",
+    inputs=elementwise(),
+    elementwise=True,
+    rows=rows_of_x,
+    kinks=(kink("x = 0", "the gradient is 0", [0.0, -0.0], [0.0, 0.0], [0.0, 0.0]),),
+)
 def relu(x: Any) -> Any:
     """max(x, 0); same shape as x. The gradient at 0 is 0; NaN stays NaN and passes the cotangent on."""
     zero = x <= 0
@@ -28,7 +34,13 @@ def relu(x: Any) -> Any:
     return value, relu_vjp
 
 
-@reference("nn.functional.relu6", inputs=elementwise(lambda: (0.0, 6.0)), elementwise=True, rows=rows_of_x)
+@reference(
+    "nn.functional.relu6",
+    inputs=elementwise(lambda: (0.0, 6.0)),
+    elementwise=True,
+    rows=rows_of_x,
+    kinks=(kink("x = 0 and x = 6", "the gradient is 0", [0.0, 6.0], [0.0, 6.0], [0.0, 0.0]),),
+)
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6); same shape as x. The gradient at 0 and at 6 is 0 (Krizhevsky 2010)."""
     return hardtanh(x, min_val=0.0, max_val=6.0)
@@ -41,6 +53,7 @@ def relu6(x: Any) -> Any:
     ),
     elementwise=True,
     rows=rows_of_x,
+    kinks=(kink("x = min_val and x = max_val", "the gradient is 0", [-1.0, 1.0], [-1.0, 1.0], [0.0, 0.0]),),
 )
 def hardtanh(x: Any, *, min_val: Any = -1.0, max_val: Any = 1.0) -> Any:
     """min(max(x, min_val), max_val); same shape as x. The gradient at both ends is 0; NaN passes the cotangent on."""
@@ -58,6 +71,7 @@ def hardtanh(x: Any, *, min_val: Any = -1.0, max_val: Any = 1.0) -> Any:
     inputs=elementwise(lambda negative_slope: (0.0,), negative_slope=(0.01, 0.5, 1.7, 0.0)),
     elementwise=True,
     rows=rows_of_x,
+    kinks=(kink("x = 0", "the gradient is the negative slope", [0.0], [0.0], [0.5], negative_slope=0.5),),
 )
 def leaky_relu(x: Any, *, negative_slope: Any = 0.01) -> Any:
     """x where x > 0, negative_slope·x elsewhere; same shape as x. At 0 the negative side holds (Maas et al. 2013)."""
@@ -75,6 +89,7 @@ def leaky_relu(x: Any, *, negative_slope: Any = 0.01) -> Any:
     inputs=elementwise(lambda **_: (0.0,), lower=(0.125, 0.1, 0.25), upper=(1.0 / 3.0, 0.5, 0.7), training=(False,)),
     elementwise=True,
     rows=rows_of_x,
+    kinks=(kink("x = 0", "the gradient is the negative slope", [0.0], [0.0], [0.375], lower=0.25, upper=0.5),),
 )
 def rrelu(x: Any, *, lower: Any = 0.125, upper: Any = 1.0 / 3.0, training: bool = False) -> Any:
     """leaky_relu with slope (lower + upper)/2, its meaning in evaluation; same shape as x (Xu et al. 2015).
@@ -90,7 +105,18 @@ def _prelu_inputs(draw: Any) -> dict[str, Any]:
     return {"x": draw.array(shape), "weight": draw.tame((channels,))}
 
 
-@reference("nn.functional.prelu", inputs=_prelu_inputs)
+@reference(
+    "nn.functional.prelu",
+    inputs=_prelu_inputs,
+    kinks=(
+        Kink(
+            "x = 0",
+            "the gradient of x is the weight, that of the weight 0",
+            {"x": [0.0], "weight": [0.25]},
+            {"value": [0.0], "grad[x]": [0.25], "grad[weight]": [0.0]},
+        ),
+    ),
+)
 def prelu(x: Any, weight: Any) -> Any:
     """x where x > 0, weight·x elsewhere; same shape as x. weight: (1,), or (C,) for x of shape (N, C, …).
 
@@ -114,6 +140,11 @@ def prelu(x: Any, weight: Any) -> Any:
     inputs=elementwise(lambda threshold, value: (threshold,), threshold=(0.0, 1.0, 0.3, -0.5), value=(0.0, 2.0, -0.7)),
     elementwise=True,
     rows=rows_of_x,
+    kinks=(
+        kink(
+            "x = threshold", "the value is replaced, the gradient is 0", [1.0], [7.0], [0.0], threshold=1.0, value=7.0
+        ),
+    ),
 )
 def threshold(x: Any, *, threshold: Any, value: Any) -> Any:
     """x where x > threshold, ``value`` elsewhere; same shape as x. At the threshold the gradient is 0."""
@@ -133,7 +164,13 @@ def _both_signs(lambd: float) -> tuple[float, ...]:
     return (lambd, -lambd)
 
 
-@reference("nn.functional.hardshrink", inputs=elementwise(_both_signs, lambd=_LAMBD), elementwise=True, rows=rows_of_x)
+@reference(
+    "nn.functional.hardshrink",
+    inputs=elementwise(_both_signs, lambd=_LAMBD),
+    elementwise=True,
+    rows=rows_of_x,
+    kinks=(kink("x = ±lambd", "value and gradient are 0", [-0.5, 0.5], [0.0, 0.0], [0.0, 0.0]),),
+)
 def hardshrink(x: Any, *, lambd: Any = 0.5) -> Any:
     """x where |x| > lambd, 0 elsewhere; same shape as x. At ±lambd value and gradient are 0; NaN stays NaN."""
     inside = (x >= -lambd) & (x <= lambd)
@@ -145,7 +182,13 @@ def hardshrink(x: Any, *, lambd: Any = 0.5) -> Any:
     return value, hardshrink_vjp
 
 
-@reference("nn.functional.softshrink", inputs=elementwise(_both_signs, lambd=_LAMBD), elementwise=True, rows=rows_of_x)
+@reference(
+    "nn.functional.softshrink",
+    inputs=elementwise(_both_signs, lambd=_LAMBD),
+    elementwise=True,
+    rows=rows_of_x,
+    kinks=(kink("x = ±lambd", "the gradient is 0", [-0.5, 0.5], [0.0, 0.0], [0.0, 0.0]),),
+)
 def softshrink(x: Any, *, lambd: Any = 0.5) -> Any:
     """x - lambd above lambd, x + lambd below -lambd, 0 between; same shape as x. At ±lambd the gradient is 0.
 
@@ -160,7 +203,13 @@ def softshrink(x: Any, *, lambd: Any = 0.5) -> Any:
     return value, softshrink_vjp
 
 
-@reference("nn.functional.hardsigmoid", inputs=elementwise(lambda: (-3.0, 3.0)), elementwise=True, rows=rows_of_x)
+@reference(
+    "nn.functional.hardsigmoid",
+    inputs=elementwise(lambda: (-3.0, 3.0)),
+    elementwise=True,
+    rows=rows_of_x,
+    kinks=(kink("x = ±3", "the gradient is 0", [-3.0, 3.0], [0.0, 1.0], [0.0, 0.0]),),
+)
 def hardsigmoid(x: Any) -> Any:
     """min(max(x + 3, 0), 6)/6; same shape as x (Courbariaux et al. 2015). The gradient at ±3 and at NaN is 0."""
     shifted = x + 3.0
@@ -173,7 +222,16 @@ def hardsigmoid(x: Any) -> Any:
     return value, hardsigmoid_vjp
 
 
-@reference("nn.functional.hardswish", inputs=elementwise(lambda: (-3.0, 3.0, -1.5)), elementwise=True, rows=rows_of_x)
+@reference(
+    "nn.functional.hardswish",
+    inputs=elementwise(lambda: (-3.0, 3.0, -1.5)),
+    elementwise=True,
+    rows=rows_of_x,
+    kinks=(
+        kink("x = -3", "the gradient is 0", [-3.0], [0.0], [0.0]),
+        kink("x = 3", "the gradient is 1", [3.0], [3.0], [1.0]),
+    ),
+)
 def hardswish(x: Any) -> Any:
     """x·min(max(x + 3, 0), 6)/6; same shape as x (Howard et al. 2019).
 

@@ -9,7 +9,7 @@ import numpy as np
 from gradcheck.arithmetic.functions import guarded, number, sgn, stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.reduction import reduced, weighted_reduced
-from gradcheck.reference.registry import reference
+from gradcheck.reference.registry import Kink, reference
 
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 
@@ -30,7 +30,11 @@ def _share(reduction: str, elements: Any, like: Any) -> Any:
     return number(1.0, like) / np.size(elements) if reduction == "mean" else number(1.0, like)
 
 
-@reference("nn.functional.mse_loss", inputs=_pair_and_weight)
+@reference(
+    "nn.functional.mse_loss",
+    inputs=_pair_and_weight,
+    kinks=(Kink("no elements", "the mean is NaN", {"x": [], "target": []}, {"value": float("nan"), "grad[x]": []}),),
+)
 def mse_loss(x: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
     """(x - target)²; target and weight have x's shape; reduced to a scalar, or of x's shape for ``none``.
 
@@ -62,7 +66,18 @@ def _weighted_mse(x: Any, target: Any, weight: Any, reduction: str) -> Any:
     return value, weighted_mse_vjp
 
 
-@reference("nn.functional.l1_loss", inputs=_pair_and_weight)
+@reference(
+    "nn.functional.l1_loss",
+    inputs=_pair_and_weight,
+    kinks=(
+        Kink(
+            "x = target",
+            "the gradient is 0",
+            {"x": [2.0, 3.0], "target": [2.0, 1.0]},
+            {"value": 1.0, "grad[x]": [0.0, 0.5], "grad[target]": [0.0, -0.5]},
+        ),
+    ),
+)
 def l1_loss(x: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
     """|x - target|; shapes and weight as for mse_loss. Where x = target, and where either is NaN, the gradient is 0."""
     difference = stored(x - target)
@@ -97,7 +112,24 @@ def _at_kink(draw: Any, kink: float) -> dict[str, Any]:
     return pair
 
 
-@reference("nn.functional.smooth_l1_loss", inputs=_smooth_l1_inputs)
+@reference(
+    "nn.functional.smooth_l1_loss",
+    inputs=_smooth_l1_inputs,
+    kinks=(
+        Kink(
+            "|x - target| = beta",
+            "both branches have the same gradient, the linear one holds",
+            {"x": [1.0], "target": [0.0]},
+            {"value": 0.5, "grad[x]": [1.0], "grad[target]": [-1.0]},
+        ),
+        Kink(
+            "x = target, beta = 0",
+            "the gradient is 0, as of l1_loss",
+            {"x": [1.0], "target": [1.0], "beta": 0.0},
+            {"value": 0.0, "grad[x]": [0.0], "grad[target]": [0.0]},
+        ),
+    ),
+)
 def smooth_l1_loss(x: Any, target: Any, *, reduction: str = "mean", beta: Any = 1.0) -> Any:
     """z²/(2·beta) for z = |x - target| < beta, z - beta/2 elsewhere; shapes as for mse_loss (Girshick 2015).
 
@@ -125,7 +157,18 @@ def _huber_inputs(draw: Any) -> dict[str, Any]:
     return {**pair, "weight": draw.choice((None, None, draw.array(pair["x"].shape, ("positive",)))), **chosen}
 
 
-@reference("nn.functional.huber_loss", inputs=_huber_inputs)
+@reference(
+    "nn.functional.huber_loss",
+    inputs=_huber_inputs,
+    kinks=(
+        Kink(
+            "|x - target| = delta",
+            "both branches agree",
+            {"x": [1.0], "target": [0.0]},
+            {"value": 0.5, "grad[x]": [1.0], "grad[target]": [-1.0]},
+        ),
+    ),
+)
 def huber_loss(x: Any, target: Any, weight: Any = None, *, reduction: str = "mean", delta: Any = 1.0) -> Any:
     """z²/2 for z = |x - target| <= delta, delta·(z - delta/2) elsewhere; shapes as for mse_loss (Huber 1964).
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.functions import as_dtype, as_dtype_of, stored
-from gradcheck.reference.registry import reference
+from gradcheck.reference.registry import Kink, reference
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
@@ -30,7 +30,19 @@ def _at_least_1d(x: Any, dim: int) -> tuple[Any, int]:
     return (x.reshape(1), 0) if np.ndim(x) == 0 else (x, dim)
 
 
-@reference("nn.functional.softmax", inputs=_inputs, rows=_rows_along)
+@reference(
+    "nn.functional.softmax",
+    inputs=_inputs,
+    rows=_rows_along,
+    kinks=(
+        Kink(
+            "all of a row are -inf",
+            "it is NaN, value and gradient",
+            {"x": [float("-inf"), float("-inf")], "dim": 0},
+            {"value": [float("nan"), float("nan")], "grad[x]": [float("nan"), float("nan")]},
+        ),
+    ),
+)
 def softmax(x: Any, *, dim: int, dtype: str | None = None) -> Any:
     """exp(x_i) / Σ_j exp(x_j) along ``dim``, shifted by the row's maximum; same shape as x.
 
