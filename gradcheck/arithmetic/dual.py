@@ -7,16 +7,35 @@ the value y, not a formula of another form, since the two round differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy import special
 
-from gradcheck.arithmetic.functions import as_dtype, number, pi, stored, sum_over_batch
+from gradcheck.arithmetic.functions import as_dtype, dtype_of, fixed, number, pi, stored, sum_over_batch
+from gradcheck.arithmetic.mask import either
 from gradcheck.arithmetic.protocol import Composite
 
-__all__ = ["Dual", "primal_of", "tangent_of"]
+__all__ = ["Dual", "primal_of", "tangent_of", "ties_open"]
+
+
+_open_ties: ContextVar[bool] = ContextVar("open_ties", default=False)
+
+
+@contextmanager
+def ties_open() -> Iterator[None]:
+    """Within this context a comparison of equal numbers may go either way: ``np.where`` takes the hull of both sides.
+
+    For second derivatives: at a kink the gradient follows a convention, but its derivative may be that of either side.
+    """
+    token = _open_ties.set(True)
+    try:
+        yield
+    finally:
+        _open_ties.reset(token)
 
 
 class Dual(Composite):
@@ -60,6 +79,9 @@ class Dual(Composite):
     def __gradcheck_stored__(self) -> Dual:
         return self._linear(stored)
 
+    def __gradcheck_fixed__(self) -> Any:
+        return fixed(self.primal)
+
     def __gradcheck_number__(self, value: float) -> Any:
         return number(value, self.primal)
 
@@ -67,7 +89,7 @@ class Dual(Composite):
         return pi(self.primal)
 
     def __gradcheck_dtype__(self) -> str:
-        return self.primal.__gradcheck_dtype__()
+        return dtype_of(self.primal)
 
     def __gradcheck_cast__(self, dtype: str) -> Dual:
         return self._linear(lambda part: as_dtype(part, dtype))
@@ -131,7 +153,9 @@ def _additive(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 def _comparison(compare: Any) -> Callable[[Any, Any], Any]:
     def rule(a: Any, b: Any) -> Any:
         level = _level(a, b)
-        return compare(primal_of(a, level), primal_of(b, level))
+        x, y = primal_of(a, level), primal_of(b, level)
+        outcome = compare(x, y)
+        return either(outcome, np.equal(x, y)) if _open_ties.get() else outcome
 
     return rule
 
@@ -174,7 +198,16 @@ def _einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Any:
 def _power(a: Any, b: Any) -> Any:
     if isinstance(b, float | int) and b == 2:
         return _bilinear(np.multiply)(a, a)
-    raise a._missing("power with an exponent other than 2", {})
+    level = _level(a, b)
+    x, y = primal_of(a, level), primal_of(b, level)
+    value, tangent = np.power(x, y), None
+    if isinstance(a, Dual) and a.level == level:
+        constant = isinstance(y, float | int) and y == 0
+        tangent = np.zeros_like(a.tangent) if constant else y * np.power(x, y - 1.0) * a.tangent
+    if isinstance(b, Dual) and b.level == level:
+        turned = value * np.log(x) * b.tangent
+        tangent = turned if tangent is None else tangent + turned
+    return Dual(value, tangent, level)
 
 
 Dual.ufuncs |= {
@@ -194,6 +227,8 @@ Dual.ufuncs |= {
     np.log: _rule(lambda y, x, dx: dx / x, np.log),
     np.log1p: _rule(lambda y, x, dx: dx / (1.0 + x), np.log1p),
     np.tanh: _unary(np.tanh, lambda y, x: 1.0 - y * y),
+    np.cos: _unary(np.cos, lambda y, x: -np.sin(x)),
+    np.sin: _unary(np.sin, lambda y, x: np.cos(x)),
     special.erf: _unary(special.erf, lambda y, x: 2.0 / np.sqrt(pi(x)) * np.exp(-(x * x))),
     special.log_expit: _unary(special.log_expit, lambda y, x: special.expit(-x)),
     special.expit: _unary(special.expit, lambda y, x: y * (1.0 - y)),

@@ -8,12 +8,19 @@ import numpy as np
 
 from gradcheck.arithmetic.protocol import Composite
 
-__all__ = ["Mask", "decide"]
+__all__ = ["Mask", "decide", "either"]
 
 
 def decide(likely: Any, undecided: Any) -> Any:
     """A plain bool array where everything is decided (the usual, fast case), a :class:`Mask` otherwise."""
     return Mask(np.asarray(likely), np.asarray(undecided)) if np.any(undecided) else likely
+
+
+def either(outcome: Any, where: Any) -> Any:
+    """The outcome of a comparison that may be the other one as well ``where`` a mask holds, or is undecided itself."""
+    likely, undecided = _parts(outcome)
+    there, maybe = _parts(where)
+    return decide(likely, undecided | there | maybe)
 
 
 class Mask(Composite):

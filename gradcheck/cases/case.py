@@ -94,11 +94,13 @@ def parse_case(line: str) -> Case:
             raise _malformed(line, f"{operation.name} has no argument {name!r}; expected {choices(known)}")
         if isinstance(value, ArraySpec) and name not in operation.arrays:
             raise _malformed(line, f"{name} is a hyperparameter and {value} an array")
-        if not isinstance(value, ArraySpec) and value is not None and name in operation.arrays:
+        # A number in place of an array beside the first (gaussian_nll_loss takes its variance so) is lifted as one.
+        number = isinstance(value, float) and name in operation.arrays[1:]
+        if not isinstance(value, ArraySpec) and value is not None and name in operation.arrays and not number:
             raise _malformed(line, f"{name} is an array and {value!r} is none; expected one such as ordinary(4, 7)")
     given = dict(arguments)
     for name in operation.required:
-        if given.get(name) is None:
+        if name not in given or (given[name] is None and name == operation.arrays[0]):
             raise _malformed(line, f"{operation.name} needs {name}=…")
     return Case(operation.name, arguments, **_axes(line, match["axes"]))
 
@@ -109,7 +111,7 @@ def _argument(line: str, word: ast.keyword) -> Any:
     node = word.value
     try:
         if not isinstance(node, ast.Call):
-            return ast.literal_eval(node)
+            return float(ast.unparse(node)) if ast.unparse(node) in ("inf", "-inf", "nan") else ast.literal_eval(node)
         kind = ast.unparse(node.func)
         shape = tuple(ast.literal_eval(side) for side in node.args)
         options = tuple((str(option.arg), ast.literal_eval(option.value)) for option in node.keywords)

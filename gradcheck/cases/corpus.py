@@ -6,11 +6,36 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gradcheck.cases.case import ArraySpec, Case
-from gradcheck.cases.draw import LAYOUT_CHOICES, REAL_KINDS, Draw, SeededDraw, draw_case, large_case, plain_case
+from gradcheck.cases.draw import (
+    LAYOUT_CHOICES,
+    REAL_KINDS,
+    Draw,
+    ModeDraw,
+    SeededDraw,
+    draw_case,
+    large_case,
+    plain_case,
+)
+from gradcheck.cases.modes import oracle_of
 from gradcheck.formats import format_named
-from gradcheck.reference.registry import Reference
+from gradcheck.reference.registry import Entry, Reference
 
 __all__ = ["corpus", "drawn_case"]
+
+_UNDEFINED = ("special", "rare", "unit")
+_EXTREME = (*_UNDEFINED, "huge", "edges")
+
+WITHOUT = {
+    "jvp": _UNDEFINED,
+    "jvp of rows": _UNDEFINED,
+    "jacobian": _UNDEFINED,
+    "hvp": _EXTREME,
+    "second tangent": _EXTREME,
+}
+"""Kinds of values left out where derivatives are multiplied by directions: no formula promises what 0·inf is."""
+
+MOST = {"jacobian": 6, "hvp": 200, "second tangent": 200, "vjp of rows": 200, "jvp of rows": 200}
+"""Elements of an array, by oracle: a Jacobian has the square of them."""
 
 EXHAUSTIVE_VARIANTS = 2
 """How many hyperparameter sets of a unary operation are judged at all 65,536 inputs of a 16-bit dtype."""
@@ -18,24 +43,36 @@ EXHAUSTIVE_VARIANTS = 2
 REPEATED_SIDES = (67, 131)
 
 
-def corpus(operation: Reference, dtype: str, cases: int, seed: int) -> Iterator[Case]:
+def corpus(operation: Reference, dtype: str, cases: int, seed: int, mode: str = "backward") -> Iterator[Case]:
     """``cases`` drawn cases, after those that the operation always gets.
 
     These are: one number throughout, for elementwise operations (the same result wherever it stands), and in 16-bit
     dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and plain
-    cases, in every layout and of a large size.
+    cases, in every layout and of a large size. In other modes than backward they are the plain cases, if any.
     """
-    if operation.elementwise:
-        yield from _always(operation, dtype, seed)
-    yield from _at_kinks(operation, dtype, seed)
-    yield from (case.on(dtype=dtype) for case in dict.fromkeys(_plain(operation, seed)))
+    yield from (case.on(mode=mode) for case in _fixed(operation, dtype, seed, mode))
     for index in range(cases):
-        yield drawn_case(operation, dtype, seed, index)
+        yield drawn_case(operation, dtype, seed, index, mode)
 
 
-def drawn_case(operation: Reference, dtype: str, seed: int, index: int) -> Case:
+def _fixed(operation: Reference, dtype: str, seed: int, mode: str) -> Iterator[Case]:
+    if mode == "backward":
+        if operation.elementwise:
+            yield from _always(operation, dtype, seed)
+        yield from _at_kinks(operation, dtype, seed)
+        yield from (case.on(dtype=dtype) for case in dict.fromkeys(_plain(operation, seed)))
+    elif oracle_of(mode) != "jacobian" and not mode.startswith("compile"):
+        layouts = dict.fromkeys(LAYOUT_CHOICES)
+        yield from (plain_case(operation, seed, 1).on(layout=layout, dtype=dtype) for layout in layouts)
+
+
+def drawn_case(operation: Entry, dtype: str, seed: int, index: int, mode: str = "backward") -> Case:
     """Drawn case number ``index`` of the corpus, without those before it."""
-    return draw_case(operation, SeededDraw(operation.name, seed, index), seed * 1_000_003 + index).on(dtype=dtype)
+    draw = SeededDraw(operation.name, seed, index)
+    if mode != "backward" and isinstance(operation, Reference):
+        oracle = oracle_of(mode)
+        draw = ModeDraw(operation.name, seed, index, WITHOUT.get(oracle, ()), MOST.get(oracle, 600))
+    return draw_case(operation, draw, seed * 1_000_003 + index).on(dtype=dtype, mode=mode)
 
 
 def _plain(operation: Reference, seed: int) -> Iterator[Case]:

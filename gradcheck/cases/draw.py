@@ -14,10 +14,19 @@ from typing import Any, TypeVar
 
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import Bits
-from gradcheck.reference.registry import Reference
+from gradcheck.reference.registry import Entry, Reference
 
 __all__ = [
-    "LARGE", "LAYOUT_CHOICES", "NEAR_KINDS", "REAL_KINDS", "SIDES", "Draw", "SeededDraw", "draw_case", "large_case",
+    "LARGE",
+    "LAYOUT_CHOICES",
+    "NEAR_KINDS",
+    "REAL_KINDS",
+    "SIDES",
+    "Draw",
+    "ModeDraw",
+    "SeededDraw",
+    "draw_case",
+    "large_case",
     "plain_case",
 ]  # fmt: skip
 
@@ -92,8 +101,13 @@ class Draw:
         """Whole numbers in [low, high]."""
         return ArraySpec("lengths", shape, (("low", low), ("high", high)))
 
-    def offsets(self, pieces: int, total: int) -> ArraySpec:
-        """Where consecutive pieces of ``total`` things begin: 0 first, never falling; pieces may be empty."""
+    def offsets(self, pieces: int, total: int, closed: bool = False) -> ArraySpec:
+        """Where consecutive pieces of ``total`` things begin: 0 first, never falling; pieces may be empty.
+
+        closed: one more number, where the last piece ends.
+        """
+        if closed:
+            return ArraySpec("offsets", (pieces + 1,), (("total", total), ("closed", True)))
         return ArraySpec("offsets", (pieces,), (("total", total),))
 
     def distinct(self, shape: tuple[int, ...], below: int, dims: int = 1) -> ArraySpec:
@@ -126,6 +140,26 @@ class SeededDraw(Draw):
             return kinds[0] if self.integer(0, 2) else self.choice(kinds)
         turn, self._turn = self._turn, None
         return kinds[turn % len(kinds)]
+
+
+class ModeDraw(SeededDraw):
+    """Draws for a mode other than backward: only kinds of values that it can be judged on, and small where it is dear.
+
+    kinds: those left out, unless there is no other; most: elements of an array.
+    """
+
+    def __init__(self, operation: str, seed: int, index: int, without: tuple[str, ...], most: int) -> None:
+        super().__init__(operation, seed, index)
+        self._without, self._most = without, most
+
+    def kind(self, kinds: Sequence[str]) -> str:
+        return super().kind([kind for kind in kinds if kind not in self._without] or ["ordinary"])
+
+    def shape(self, dims: tuple[int, int] = (0, 3), least: int = 0, most: int = 600) -> tuple[int, ...]:
+        return super().shape(dims, least, min(most, self._most))
+
+    def side(self, least: int = 0, most: int = 65) -> int:
+        return super().side(least, max(least, min(most, self._most)))
 
 
 class LargeDraw(Draw):
@@ -164,7 +198,7 @@ LAYOUT_CHOICES = ("contiguous", "contiguous", "contiguous", "transposed", "slice
 COTANGENT_CHOICES = ("ordinary", "ordinary", "ordinary", "ones", "integers", "wide", "subnormal")
 
 
-def draw_case(operation: Reference, draw: Draw, seed: int) -> Case:
+def draw_case(operation: Entry, draw: Draw, seed: int) -> Case:
     """A case of the operation (dtype float64; move it with ``Case.on``)."""
     arguments: dict[str, Any] = operation.inputs(draw)
     cotangent, layout = draw.choice(COTANGENT_CHOICES), draw.choice(LAYOUT_CHOICES)

@@ -27,7 +27,9 @@ __all__ = [
     "KINDS",
     "Bits",
     "arguments_of",
+    "batch_of",
     "cotangent_of",
+    "direction_of",
     "make_array",
 ]
 
@@ -176,10 +178,15 @@ def _lengths(bits: Bits, n: int, form: Format, low: int = 1, high: int = 1) -> n
     return low + bits.below(high - low + 1, n)
 
 
-def _offsets(bits: Bits, n: int, form: Format, total: int = 1) -> np.ndarray:
-    """Where n consecutive pieces of ``total`` things begin: 0 first, none before the one before it."""
+def _offsets(bits: Bits, n: int, form: Format, total: int = 1, closed: bool = False) -> np.ndarray:
+    """Where n consecutive pieces of ``total`` things begin: 0 first, none before the one before it.
+
+    closed: the last number is where the last of n - 1 pieces ends, ``total``.
+    """
     starts = np.sort(bits.below(total + 1, n))
     starts[:1] = 0
+    if closed:
+        starts[-1:] = total
     return starts
 
 
@@ -195,17 +202,22 @@ def _indices(bits: Bits, n: int, form: Format, below: int = 1, ignore: int | Non
     return indices if ignore is None else np.where(bits.below(4, n) == 0, ignore, indices)
 
 
+def _signs(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """1 and -1."""
+    return bits.pick([1.0, -1.0], n)
+
+
 KINDS: dict[str, Callable[..., np.ndarray]] = {
     make.__name__[1:]: make
     for make in (
         _ordinary, _integers, _ties, _wide, _subnormal, _near, _close, _special, _rare, _huge, _large, _edges,
         _repeated, _every, _unit, _inner, _positive, _shares, _indices, _mask, _lengths,
-        _offsets, _distinct,
+        _offsets, _distinct, _signs,
     )
 }  # fmt: skip
 INTEGER_KINDS = ("indices", "lengths", "offsets", "distinct")
 BOOLEAN_KINDS = ("mask",)
-COTANGENTS = ("ordinary", "ones", "integers", "wide", "subnormal", "repeated")
+COTANGENTS = ("ordinary", "ones", "zeros", "twos", "integers", "wide", "subnormal", "repeated")
 
 
 def make_array(spec: ArraySpec, form: Format, *words: object) -> np.ndarray:
@@ -252,10 +264,21 @@ def cotangents_of(case: Case) -> Callable[[str, tuple[int, ...]], np.ndarray]:
     return lambda output, shape: cotangent_of(case, shape, None, output)
 
 
+def direction_of(case: Case, argument: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The direction in which an argument moves in forward mode and second order: ordinary numbers of its dtype."""
+    return make_array(ArraySpec("ordinary", shape), format_named(case.dtype), case.seed, "direction", argument)
+
+
+def batch_of(case: Case) -> tuple[Case, ...]:
+    """The cases that a batched mode judges at once: this one, and the same recipe from two other seeds."""
+    return (case, case.on(seed=case.seed + 7919), case.on(seed=case.seed + 104729))
+
+
 @lru_cache(maxsize=4)  # the subject and each grade of the reference ask for the same ones
 def _cotangent(kind: str, shape: tuple[int, ...], dtype: str, seed: int, output: str) -> np.ndarray:
     form = format_named(dtype)
     words = ("cotangent",) if output == "value" else ("cotangent", output)
-    array = np.ones(shape) if kind == "ones" else make_array(ArraySpec(kind, shape), form, seed, *words)
+    plain = {"ones": 1.0, "zeros": 0.0, "twos": 2.0}
+    array = np.full(shape, plain[kind]) if kind in plain else make_array(ArraySpec(kind, shape), form, seed, *words)
     array.flags.writeable = False
     return array

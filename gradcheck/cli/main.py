@@ -13,6 +13,7 @@ from gradcheck.cli.certify import certify
 from gradcheck.cli.coverage import coverage
 from gradcheck.cli.kinks import kinks
 from gradcheck.cli.verify import verify
+from gradcheck.cli.walkthrough import walkthrough
 from gradcheck.errors import GradcheckError
 
 __all__ = ["main"]
@@ -76,13 +77,13 @@ def replay(case: str, ledger_file: str | None) -> None:
     ledger = load_ledger(Path(ledger_file) if ledger_file else None)
 
     from gradcheck.subject.facts import check_device, use_one_thread
-    from gradcheck.verdict.judge import judge_case
+    from gradcheck.verdict.kinds import judge
     from gradcheck.verdict.sentence import sentence
 
     check_device(parsed.device)
     use_one_thread()
     failed = False
-    for verdict in judge_case(parsed):
+    for verdict in judge(parsed):
         click.echo(sentence(verdict))
         if verdict.status in ("deviates", "raises"):
             entry = ledger.match(verdict)
@@ -92,5 +93,5 @@ def replay(case: str, ledger_file: str | None) -> None:
     sys.exit(int(failed))
 
 
-for _command in (verify, certify, audit, coverage, kinks):
+for _command in (verify, certify, audit, coverage, kinks, walkthrough):
     main.add_command(_command)

@@ -48,7 +48,8 @@ def print_report(summary: Summary, facts: dict[str, Any], interrupted: bool) -> 
 
 def _table(summary: Summary) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("operation", "dtype"):
+    several = {row.mode for row in summary.rows.values()} != {"backward"}
+    for name in ("operation", "dtype", "mode") if several else ("operation", "dtype"):
         table.add_column(name)
     for name in ("cases", "forward", "backward", "ulp"):
         table.add_column(name, justify="right")
@@ -56,7 +57,8 @@ def _table(summary: Summary) -> Table:
     for row in summary.rows.values():
         status = _status(row)
         forward, backward = (_worst(ratios) for ratios in (row.forward, row.backward))
-        cells = (row.operation, row.dtype, str(len(row.cases)), forward, backward, _figure(row.ulp))
+        place = (row.operation, row.dtype, row.mode) if several else (row.operation, row.dtype)
+        cells = (*place, str(len(row.cases)), forward, backward, _figure(row.ulp))
         table.add_row(*cells, f"[{STYLES.get(status.split()[0], 'red')}]{status}[/]")
     table.caption = "forward, backward: worst error/bound (at most 1: as right as the dtype allows); ulp: worst error"
     return table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcheck.cli.files import writable, write_json
-from gradcheck.errors import UsageError
+from gradcheck.errors import UsageError, choices
 
 if TYPE_CHECKING:
     from gradcheck.run.plan import Selection
@@ -26,7 +26,8 @@ __all__ = ["verify"]
     "--dtype", "dtypes", multiple=True, metavar="D", help="float64, float32, float16 or bfloat16 (repeatable)."
 )
 @click.option("--device", "devices", multiple=True, metavar="D", help="cpu, cuda or cuda:N (repeatable; default cpu).")
-@click.option("--layout", "layouts", multiple=True, metavar="L", help="contiguous, transposed or sliced (repeatable).")
+@click.option("--mode", "modes", multiple=True, metavar="M", help="A mode or a group of them (repeatable).")
+@click.option("--layout", "layouts", multiple=True, metavar="L", help="contiguous, transposed, sliced or channels_last (repeatable).")
 @click.option(
     "--cases", type=click.IntRange(min=0), default=60, show_default=True, help="Drawn cases per operation and dtype."
 )
@@ -39,6 +40,7 @@ def verify(
     names: tuple[str, ...],
     dtypes: tuple[str, ...],
     devices: tuple[str, ...],
+    modes: tuple[str, ...],
     layouts: tuple[str, ...],
     cases: int,
     seed: int,
@@ -56,7 +58,9 @@ def verify(
     from gradcheck.verdict.ledger import load_ledger
 
     target = writable("--json", json_file)
-    selection = _selection(names, dtypes, devices, layouts, cases, seed)
+    selection = _selection(
+        names, {"dtypes": dtypes, "devices": devices, "layouts": layouts, "modes": modes}, cases, seed
+    )
     summary = Summary(load_ledger(Path(ledger_file) if ledger_file else None))
     collected: list[Verdict] | None = [] if target else None
     facts, interrupted = _run(selection, jobs or os.cpu_count() or 1, summary, collected)
@@ -69,26 +73,20 @@ def verify(
     sys.exit(130 if interrupted else summary.exit_status(strict))
 
 
-def _selection(
-    names: tuple[str, ...],
-    dtypes: tuple[str, ...],
-    devices: tuple[str, ...],
-    layouts: tuple[str, ...],
-    cases: int,
-    seed: int,
-) -> Selection:
+def _selection(names: tuple[str, ...], places: dict[str, tuple[str, ...]], cases: int, seed: int) -> Selection:
     from gradcheck.formats import format_named
     from gradcheck.reference.registry import select
-    from gradcheck.run.plan import LAYOUTS, Selection
+    from gradcheck.run.plan import LAYOUTS, Selection, known_modes
 
-    for dtype in dtypes:
+    entries = select(names)
+    for dtype in places["dtypes"]:
         format_named(dtype)
-    for layout in layouts:
-        if layout not in LAYOUTS:
-            raise UsageError(f"layout {layout!r} is not known; expected {', '.join(LAYOUTS)}.")
-    places: dict[str, Any] = {"dtypes": dtypes, "devices": devices, "layouts": layouts}
-    chosen = {axis: tuple(dict.fromkeys(values)) for axis, values in places.items() if values}
-    return Selection(operations=tuple(r.name for r in select(names)), cases=cases, seed=seed, **chosen)
+    for axis, known in (("layout", LAYOUTS), ("mode", known_modes(entries))):
+        for word in places[f"{axis}s"]:
+            if word not in known:
+                raise UsageError(f"{axis} {word!r} is not known here; expected {choices(known)}.")
+    chosen: dict[str, Any] = {axis: tuple(dict.fromkeys(values)) for axis, values in places.items() if values}
+    return Selection(operations=tuple(entry.name for entry in entries), cases=cases, seed=seed, **chosen)
 
 
 def _run(

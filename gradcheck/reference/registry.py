@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import numpy as np
+
 from gradcheck.errors import ContractError, UsageError, nearest
 
 __all__ = [
     "Entry",
+    "Kink",
     "Reference",
     "enter",
     "entries",
@@ -35,8 +38,8 @@ Inputs = Callable[[Any], dict[str, Any]]
 class Entry(Protocol):
     """What everything in the table has: how cases of it are drawn and read, and in which modes PyTorch has it.
 
-    name: PyTorch's dotted name below ``torch``; arrays, hyperparameters, required: as of Reference; modes: the first is
-    the default; kind: the word by which the judge is found; title: what it computes, in a line.
+    name: PyTorch's dotted name below ``torch``; arrays, hyperparameters, required: as of Reference; modes: those
+    judged by default; dtypes: those it exists in; kind: the word by which the judge is found; title: what it computes.
     """
 
     @property
@@ -53,6 +56,8 @@ class Entry(Protocol):
     def required(self) -> tuple[str, ...]: ...
     @property
     def modes(self) -> tuple[str, ...]: ...
+    @property
+    def dtypes(self) -> tuple[str, ...]: ...
     @property
     def elementwise(self) -> bool: ...
     @property
@@ -96,6 +101,7 @@ class Reference:
     drawn: tuple[str, ...] = ()
     kinks: tuple[Kink, ...] = ()
     kind: ClassVar[str] = "operation"
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "float16", "bfloat16")
     modes: ClassVar[tuple[str, ...]] = ("backward",)
 
     @property
@@ -127,7 +133,7 @@ class Reference:
     def differentiable_in(self, arguments: dict[str, Any]) -> list[str]:
         """Those of them that are there and hold floats in these arguments (NumPy arrays by name)."""
         present = ((name, arguments.get(name)) for name in self.differentiable)
-        return [name for name, array in present if array is not None and array.dtype.kind == "f"]
+        return [name for name, array in present if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
 
 
 @lru_cache(maxsize=4096)

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus, drawn_case
-from gradcheck.reference.registry import Reference, reference_named
+from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes
+from gradcheck.reference.registry import Entry, Reference, entry_named
 
-__all__ = ["LAYOUTS", "Piece", "Selection", "cases_of", "pieces"]
+__all__ = ["LAYOUTS", "Piece", "Selection", "cases_of", "known_modes", "modes_of", "pieces"]
 
 PIECE_CASES = 20
 
-LAYOUTS = ("contiguous", "transposed", "sliced")
+COMPILED = 3
+"""Drawn cases of a mode that compiles: each is compiled anew, which takes seconds."""
+
+LAYOUTS = ("contiguous", "transposed", "sliced", "channels_last")
 """Names of the layouts that the subject knows (said here too, since the subject imports torch; a test compares)."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What to verify: operations by full name, places on the axes, and how many cases of each."""
+    """What to verify: operations by full name, places on the axes, and how many cases of each.
+
+    modes: words for modes or groups of them; without any, those that each entry has by default.
+    """
 
     operations: tuple[str, ...]
     dtypes: tuple[str, ...] = ("float64", "float32", "float16", "bfloat16")
     devices: tuple[str, ...] = ("cpu",)
     layouts: tuple[str, ...] = ("contiguous",)
-    modes: tuple[str, ...] = ("backward",)
+    modes: tuple[str, ...] = ()
     cases: int = 60
     seed: int = 0
 
@@ -52,17 +60,43 @@ def pieces(selection: Selection) -> list[Piece]:
     """All pieces of a selection, operation by operation."""
     found = []
     for name in selection.operations:
-        operation = reference_named(name)
-        for dtype in selection.dtypes:
-            total = sum(1 for _ in corpus(operation, dtype, 0, selection.seed)) + selection.cases
-            for device in selection.devices:
-                for layout in selection.layouts:
-                    for mode in selection.modes:
-                        whole = Piece(
-                            name, dtype, device, layout, mode, selection.cases, selection.seed, start=0, stop=total
-                        )
-                        found += list(_cut(whole))
+        entry = entry_named(name)
+        for dtype, mode in itertools.product(selection.dtypes, modes_of(entry, selection.modes)):
+            if dtype not in entry.dtypes:
+                continue
+            drawn = COMPILED if mode.startswith("compile:") else selection.cases
+            total = len(_fixed(entry, dtype, selection.seed, mode)) + min(drawn, selection.cases)
+            for device, layout in itertools.product(selection.devices, selection.layouts):
+                whole = Piece(name, dtype, device, layout, mode, selection.cases, selection.seed, start=0, stop=total)
+                found += list(_cut(whole))
     return found
+
+
+def modes_of(entry: Entry, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The modes of an entry that the words stand for; its default ones for none.
+
+    Words that are modes of other kinds of entries alone stand for nothing here.
+    """
+    known = tuple(ORACLES) if isinstance(entry, Reference) else entry.modes
+    meant = [word for word in words if word in known or word in GROUPS]
+    if not words:
+        return entry.modes
+    if isinstance(entry, Reference):
+        return chosen_modes(meant) if meant else ()
+    return tuple(known) if "all" in words or "eager" in words else tuple(word for word in meant if word in known)
+
+
+def known_modes(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Every word for a mode that one of the entries has."""
+    found = dict.fromkeys(GROUPS)
+    for entry in entries:
+        found |= dict.fromkeys(ORACLES if isinstance(entry, Reference) else entry.modes)
+    return tuple(found)
+
+
+def _fixed(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
+    """The cases that come before the drawn ones; only operations have such."""
+    return list(corpus(entry, dtype, 0, seed, mode)) if isinstance(entry, Reference) else []
 
 
 def _cut(whole: Piece) -> Iterator[Piece]:
@@ -72,11 +106,11 @@ def _cut(whole: Piece) -> Iterator[Piece]:
 
 def cases_of(piece: Piece) -> Iterator[Case]:
     """The cases of a piece, made anew."""
-    operation: Reference = reference_named(piece.operation)
-    fixed = list(corpus(operation, piece.dtype, 0, piece.seed))
+    entry = entry_named(piece.operation)
+    fixed = _fixed(entry, piece.dtype, piece.seed, piece.mode)
     cases = fixed[piece.start : piece.stop]
     drawn = range(max(piece.start, len(fixed)), piece.stop)
-    cases += [drawn_case(operation, piece.dtype, piece.seed, index - len(fixed)) for index in drawn]
+    cases += [drawn_case(entry, piece.dtype, piece.seed, index - len(fixed), piece.mode) for index in drawn]
     for case in cases:
         # Cases are drawn in several layouts; another than the default is asked for throughout.
         layout = case.layout if piece.layout == LAYOUTS[0] else piece.layout

@@ -11,15 +11,19 @@ from statistics import median
 from gradcheck.verdict.ledger import Entry, Ledger
 from gradcheck.verdict.verdict import STATUSES, Verdict
 
-__all__ = ["Row", "Summary"]
+__all__ = ["Row", "Summary", "worst_of_each"]
+
+DERIVATIVES = ("grad[", "hvp[", "jacobian[", "tangent")
+"""How the names of outputs begin that are derivatives."""
 
 
 @dataclass
 class Row:
-    """Worst figures of one operation in one dtype. forward: of ``value``; backward: of the gradients."""
+    """Worst figures of one operation in one dtype and mode. forward: of values and states; backward: of derivatives."""
 
     operation: str
     dtype: str
+    mode: str = "backward"
     cases: set[str] = field(default_factory=set)
     forward: list[float] = field(default_factory=list)
     backward: list[float] = field(default_factory=list)
@@ -32,7 +36,8 @@ class Row:
         self.statuses[verdict.status] += 1
         self.known += known
         if not math.isnan(verdict.error_over_bound):
-            (self.forward if verdict.output == "value" else self.backward).append(verdict.error_over_bound)
+            derivative = verdict.output.startswith(DERIVATIVES)
+            (self.backward if derivative else self.forward).append(verdict.error_over_bound)
             self.ulp = max(self.ulp, verdict.ulp)
 
     @property
@@ -50,7 +55,7 @@ class Summary:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.rows: dict[tuple[str, str], Row] = {}
+        self.rows: dict[tuple[str, str, str], Row] = {}
         self.unknown: list[Verdict] = []
         self.coarse: list[Verdict] = []
         self.noted: list[Verdict] = []
@@ -59,7 +64,8 @@ class Summary:
     def add(self, verdicts: Iterable[Verdict]) -> None:
         for verdict in verdicts:
             entry = self.ledger.match(verdict) if verdict.status in ("deviates", "raises") else None
-            row = self.rows.setdefault((verdict.operation, verdict.dtype), Row(verdict.operation, verdict.dtype))
+            place = (verdict.operation, verdict.dtype, verdict.mode)
+            row = self.rows.setdefault(place, Row(*place))
             row.add(verdict, known=entry is not None)
             if entry is not None:
                 self.known.setdefault(entry, []).append(verdict)
@@ -84,10 +90,10 @@ class Summary:
 
 
 def worst_of_each(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The worst verdict of each operation, dtype, device, layout, output, status and kind of worst element."""
+    """The worst verdict of each operation, dtype, device, layout, mode, output, status and kind of worst element."""
     worst: dict[tuple[str, ...], Verdict] = {}
     for verdict in verdicts:
-        place = (verdict.operation, verdict.dtype, verdict.device, verdict.layout, verdict.output)
+        place = (verdict.operation, verdict.dtype, verdict.device, verdict.layout, verdict.mode, verdict.output)
         kind = (
             max(verdict.witness.excess, key=lambda pair: pair[1])[0]
             if verdict.witness and verdict.witness.excess

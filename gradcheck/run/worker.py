@@ -11,7 +11,7 @@ from gradcheck.verdict.verdict import Verdict
 
 __all__ = ["PRELOADED", "device_facts", "judge_one", "judge_piece", "start_worker"]
 
-PRELOADED = ["gradcheck.verdict.judge"]
+PRELOADED = ["gradcheck.verdict.judge", "gradcheck.verdict.kinds"]
 """What the forkserver imports once for all workers; torch comes with it."""
 
 
@@ -30,9 +30,9 @@ def judge_piece(piece: Piece) -> list[Verdict]:
 
 def judge_one(case: Case) -> list[Verdict]:
     """Verdicts on one case; also used alone, to find the case that crashed or hung a piece."""
-    from gradcheck.verdict.judge import judge_case
+    from gradcheck.verdict.kinds import judge
 
-    return judge_case(case)
+    return judge(case)
 
 
 def device_facts(device: str) -> dict[str, Any]:

@@ -8,12 +8,12 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import ArraySpec, Case
-from gradcheck.cases.inputs import arguments_of, cotangent_of
+from gradcheck.cases.inputs import arguments_of
 from gradcheck.formats import format_named
-from gradcheck.reference.evaluate import bounded_outputs
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import digest_of, error_ratios, stored_bound, worst_errors
+from gradcheck.verdict.oracles import oracle_outputs
 from gradcheck.verdict.verdict import Verdict, Witness
 
 __all__ = ["bounds_of", "error_ratios", "judge_against", "judge_case", "judge_observed", "stored_bound"]
@@ -48,13 +48,9 @@ def bounds_of(operation: Reference, case: Case, arguments: dict[str, Any], obser
         return {}
     low_precision = format_named(case.dtype).bits == 16
 
-    def cotangent(output: str, shape: tuple[int, ...]) -> np.ndarray:
-        return cotangent_of(case, shape, observed.dtypes.get(output), output)
-
+    known = arguments | observed.drawn
     return {
-        grade: bounded_outputs(
-            operation, arguments | observed.drawn, cotangent, rounding_model(case.dtype, case.device, grade)
-        )
+        grade: oracle_outputs(operation, case, known, observed, rounding_model(case.dtype, case.device, grade))
         for grade in (("agrees", "coarse") if low_precision else ("agrees",))
     }
 
@@ -71,6 +67,10 @@ def judge_against(
         return [
             _judge_output(case, arguments, observed, name, reference, coarse.get(name), notes.get(name, ()))
             for name, reference in grades["agrees"].items()
+        ] + [
+            _verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"the reference has no output {name}")
+            for name in observed.outputs
+            if case.mode == "backward" and name not in grades["agrees"]
         ]
 
 

@@ -8,7 +8,7 @@ from gradcheck.reference.registry import Reference, select
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    chosen = select(metafunc.config.getoption("operation") or ())
+    chosen = [r for r in select(metafunc.config.getoption("operation") or ()) if isinstance(r, Reference)]
     for fixture, references in (("operation", chosen), ("elementwise", [r for r in chosen if r.elementwise])):
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, references, ids=_short_name)

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus
-from gradcheck.cases.draw import Draw, draw_case
-from gradcheck.cases.inputs import arguments_of
+from gradcheck.cases.draw import Draw, ModeDraw, draw_case
+from gradcheck.cases.inputs import KINDS, arguments_of
 from gradcheck.cases.strategies import cases
+from gradcheck.certify.draw import SMOOTH
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import Reference
 
@@ -94,20 +95,42 @@ def test_a_zero_cotangent_gives_zero_gradients(
     operation: Reference, dtypes: tuple[str, ...], devices: tuple[str, ...]
 ) -> None:
     """Exactly zero at ordinary numbers, whatever the rounding."""
-    from gradcheck.subject.adapters import operation_named
     from gradcheck.subject.run import run_case
 
-    def silenced(*args: Any, **words: Any) -> Any:
-        return operation_named(operation.name)(*args, **words) * 0.0
-
-    for case in places(draw_case(operation, Draw(), 0), dtypes, devices):
-        observed = run_case(operation, case, arguments_of(case), silenced)
+    for case in places(draw_case(operation, Draw(), 0).on(cotangent="zeros"), dtypes, devices):
+        observed = run_case(operation, case, arguments_of(case))
+        if observed.outcome == "unsupported":
+            continue
         assert observed.outcome == "ran", f"{case}: {observed.words}"
-        gradients = {name: output for name, output in observed.outputs.items() if name != "value"}
+        gradients = {name: output for name, output in observed.outputs.items() if name.startswith("grad[")}
         assert gradients, f"{operation.name} has no gradient"
         for name, gradient in gradients.items():
             left = np.argwhere(gradient != 0.0)
             assert not left.size, f"{case}: {name} is {gradient[tuple(left[0])]} at {tuple(left[0])} for no cotangent"
+
+
+def test_the_vjp_is_linear_in_the_cotangent(
+    operation: Reference, dtypes: tuple[str, ...], devices: tuple[str, ...]
+) -> None:
+    """Twice the cotangent, a power of two, gives exactly twice the gradients, as long as nothing leaves the range."""
+    from gradcheck.subject.run import run_case
+
+    others = tuple(kind for kind in KINDS if kind not in SMOOTH)
+    drawn = [
+        draw_case(operation, ModeDraw(operation.name, 0, index, without=others, most=200), index) for index in range(5)
+    ]
+    for place in (place for case in drawn for place in places(case, dtypes, devices)):
+        once, twice = (run_case(operation, place.on(cotangent=kind), arguments_of(place)) for kind in ("ones", "twos"))
+        if once.outcome != "ran":
+            continue
+        form = format_named(place.dtype)
+        for name, gradient in once.outputs.items():
+            if name.startswith("grad["):
+                inside = (np.abs(gradient) > form.smallest_normal * 2**form.precision) & (
+                    np.abs(gradient) < form.largest / 2**form.precision
+                )
+                wrong = np.argwhere(inside & (twice.outputs[name] != 2.0 * gradient))
+                assert not wrong.size, f"{place}: {name} at {tuple(wrong[0])} is not doubled"
 
 
 def test_the_simplest_case_runs_in_float32_and_float64(operation: Reference, devices: tuple[str, ...]) -> None:

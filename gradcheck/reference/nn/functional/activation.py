@@ -168,8 +168,8 @@ def logsigmoid(x: Any) -> Any:
     The gradient uses z = exp(-|x|), which the kernel stores: g·(1 - z/(1 + z)) for x < 0, g·z/(1 + z) elsewhere.
     """
     value = log_expit(x)
-    z = stored(np.exp(-np.abs(x)))
     negative = x < 0
+    z = stored(np.exp(np.where(negative, x, -x)))
 
     def logsigmoid_vjp(g: Any) -> dict[str, Any]:
         share = z / (1.0 + z)

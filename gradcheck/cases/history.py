@@ -1,0 +1,114 @@
+"""What a case of an optimizer stands for: parameters, their gradients step by step, and the options of their groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gradcheck.cases.case import Case
+from gradcheck.cases.inputs import Bits, make_array
+from gradcheck.errors import UsageError
+from gradcheck.formats import format_named
+from gradcheck.reference.optim.rule import HISTORY, StepRule
+from gradcheck.reference.registry import entry_named
+
+__all__ = ["History", "step_rule_named"]
+
+
+def step_rule_named(name: str) -> StepRule:
+    """The step rule called ``name`` in full. Raises UsageError where there is none."""
+    entry = entry_named(name)
+    if not isinstance(entry, StepRule):
+        raise UsageError(f"{name} is no optimizer with a step rule, but of kind {entry.kind!r}.")
+    return entry
+
+
+@dataclass(frozen=True)
+class History:
+    """A case read as a history of an optimizer. Arrays are float64 holding numbers of the case's dtype."""
+
+    case: Case
+
+    @cached_property
+    def rule(self) -> StepRule:
+        return step_rule_named(self.case.operation)
+
+    @cached_property
+    def _given(self) -> dict[str, Any]:
+        return dict(self.case.arguments)
+
+    def of(self, word: str) -> Any:
+        """One of the words that describe the history (see ``rule.HISTORY``)."""
+        return self._given.get(word, HISTORY[word])
+
+    @cached_property
+    def params(self) -> list[np.ndarray]:
+        """The parameters before the first step."""
+        form, specs = format_named(self.case.dtype), self.case.specs
+        names = [name for name in specs if name.startswith("param")]
+        for i, name in enumerate(names):
+            if name != f"param{i}" or f"grad{i}" not in specs:
+                raise UsageError(f"case {self.case}: parameters have to be param0, grad0, param1, grad1, … in order.")
+        return [make_array(specs[name], form, self.case.seed, name) for name in names]
+
+    @cached_property
+    def _grads(self) -> list[np.ndarray]:
+        form, specs = format_named(self.case.dtype), self.case.specs
+        grads = []
+        for i, param in enumerate(self.params):
+            spec = specs[f"grad{i}"]
+            if spec.shape != (self.steps, *param.shape):
+                expected = (self.steps, *param.shape)
+                raise UsageError(f"case {self.case}: grad{i} has shape {spec.shape}, expected {expected}.")
+            grads.append(make_array(spec, form, self.case.seed, f"grad{i}"))
+        return grads
+
+    @cached_property
+    def steps(self) -> int:
+        """Number of steps; by default the first side of the gradients."""
+        shape = self.case.specs["grad0"].shape
+        return int(self.of("steps") or (shape[0] if shape else 0))
+
+    def grad(self, step: int, i: int) -> np.ndarray | None:
+        """The gradient of parameter i at step number ``step`` (from 0); None where it has none."""
+        if (step, i) in self.of("missing"):
+            return None
+        grad = self._grads[i][step]
+        if (step, i) in self.of("zeroed"):
+            grad = np.zeros(grad.shape)
+        rows = self.rows(step, i)
+        if rows is None:
+            return grad
+        return np.where(rows.reshape(-1, *(1,) * (grad.ndim - 1)), grad, 0.0)
+
+    def rows(self, step: int, i: int) -> np.ndarray | None:
+        """Which rows of a sparse gradient are there; None where gradients are dense. About a third is missing."""
+        grad = self._grads[i][step]
+        if not self.of("sparse") or not grad.ndim:
+            return None
+        return Bits("rows", self.case.seed, step, i).below(3, grad.shape[0]) > 0
+
+    def last_group(self, i: int) -> int:
+        """The number of the group that parameter i is in."""
+        return int(bool(self.of("group1")) and len(self.params) > 1 and i == len(self.params) - 1)
+
+    def options(self, group: int) -> dict[str, Any]:
+        """The options of a group, as the case has them: Python's numbers, tuples, booleans, names."""
+        options = {name: value for name, value in self._given.items() if name in self.rule.options}
+        return {**options, **dict(self.of("group1"))} if group else options
+
+    def full_options(self, i: int) -> dict[str, Any]:
+        """Every option of parameter i, defaults included; lr as the tensor holds it where it is one."""
+        options = {**self.rule.options, **self.options(self.last_group(i))}
+        form = self.lr_format(i)
+        if form is not None:
+            options["lr"] = float(format_named(form).round(np.float64(options["lr"])))
+        return options
+
+    def lr_format(self, i: int) -> str | None:
+        """The dtype of lr as a tensor; None where it is a Python number."""
+        own = self.last_group(i) and "lr" in dict(self.of("group1"))
+        return None if own else self.of("lr_tensor")

@@ -1,0 +1,193 @@
+"""Derivatives beyond value and vjp, from the same formula: tangents, Jacobians, second derivatives, batches of rows.
+
+Dual numbers over running error: forward mode goes through the reference's forward, second order through its vjp. The
+second derivative of Σ cotangent·output is symmetric, so that reverse over reverse, along a direction h of gradients,
+is the derivative of the vjp along h.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic import Bounded, Dual, RoundingModel
+from gradcheck.arithmetic.dual import tangent_of, ties_open
+from gradcheck.arithmetic.running import lift, lift_array
+from gradcheck.reference.evaluate import Cotangent, bounded_outputs, evaluate
+from gradcheck.reference.registry import Reference
+
+__all__ = [
+    "bounded_hvps", "bounded_jacobians", "bounded_second_tangents", "bounded_tangents", "hvp_name", "jacobian_name",
+    "rows_of", "stacked", "tangent_name",
+]  # fmt: skip
+
+Direction = Callable[[str, tuple[int, ...]], np.ndarray]
+"""From the name and shape of an array to the direction in which it moves."""
+
+Outputs = dict[str, Bounded]
+
+
+def tangent_name(output: str, order: int = 1) -> str:
+    """The name of an output's derivative along the direction, of that order."""
+    word = "tangent" if order == 1 else f"tangent{order}"
+    return word if output == "value" else f"{word}[{output}]"
+
+
+def jacobian_name(output: str, argument: str) -> str:
+    """The name of the Jacobian of an output by an argument: shape of the output, then of the argument."""
+    return f"jacobian[{argument}]" if output == "value" else f"jacobian[{output}, {argument}]"
+
+
+def hvp_name(argument: str) -> str:
+    """The name of the Hessian-vector product of an argument: the derivative of its gradient along the direction."""
+    return f"hvp[{argument}]"
+
+
+def bounded_tangents(
+    operation: Reference, arguments: dict[str, Any], direction: Direction, model: RoundingModel
+) -> Outputs:
+    """Values, and their derivatives along the direction."""
+    found: Outputs = {}
+    with np.errstate(all="ignore"):
+        for moved in _one_by_one(operation, arguments):
+            values, _ = evaluate(operation, arguments, _duals(arguments, direction, [moved], model), _number(model))
+            for name, value in values.items():
+                found[name] = lift(_primal(value), model)
+                if name not in operation.aux:
+                    _accumulate(found, tangent_name(name), lift(tangent_of(value), model))
+    return found
+
+
+def bounded_hvps(
+    operation: Reference, arguments: dict[str, Any], cotangent: Cotangent, direction: Direction, model: RoundingModel
+) -> Outputs:
+    """Derivatives of the gradients along the direction, with the cotangents held."""
+    found: Outputs = {}
+    with np.errstate(all="ignore"), ties_open():
+        for moved in _one_by_one(operation, arguments):
+            duals = _duals(arguments, direction, [moved], model)
+            values, pullback = evaluate(operation, arguments, duals, _number(model))
+            cotangents = {
+                name: lift_array(cotangent(name, np.shape(value)), lift(_primal(value), model).model)
+                for name, value in values.items()
+                if name not in operation.aux
+            }
+            for name, gradient in pullback(cotangents).items():
+                _accumulate(found, hvp_name(_argument(name)), lift(tangent_of(gradient), model))
+    return found
+
+
+def bounded_second_tangents(
+    operation: Reference, arguments: dict[str, Any], direction: Direction, model: RoundingModel
+) -> Outputs:
+    """Second derivatives of the values along the direction: dual numbers of dual numbers."""
+    found: Outputs = {}
+    names = _one_by_one(operation, arguments)
+    with np.errstate(all="ignore"), ties_open():
+        for inner, outer in itertools.product(names, names):
+            duals = _duals(arguments, direction, [inner, outer], model)
+            values, _ = evaluate(operation, arguments, duals, _number(model))
+            for name, value in values.items():
+                if name not in operation.aux:
+                    _accumulate(found, tangent_name(name, 2), lift(tangent_of(tangent_of(value, 1)), model))
+    return found
+
+
+def _one_by_one(operation: Reference, arguments: dict[str, Any]) -> list[str]:
+    """The arrays that move, to be moved one at a time.
+
+    Derivatives along several are added up afterwards, as every mode of automatic differentiation does: moved at once,
+    what cancels between them would cancel before it is rounded.
+    """
+    return operation.differentiable_in(arguments)
+
+
+def _duals(
+    arguments: dict[str, Any], direction: Direction, moved: list[str], model: RoundingModel
+) -> Callable[[np.ndarray], Any]:
+    """Lifts an array to a dual number with a level for each name in ``moved``, whose direction it has there."""
+    steps: dict[int, list[Bounded | None]] = {}
+    for level, name in enumerate(moved):
+        array = arguments[name]
+        steps.setdefault(id(array), [None] * len(moved))[level] = lift_array(direction(name, array.shape), model)
+
+    def dual(array: np.ndarray) -> Any:
+        number: Any = lift_array(array, model)
+        if id(array) not in steps:
+            return number
+        first, *second = steps[id(array)]
+        zero = lift_array(np.zeros(array.shape), model)
+        number = Dual(number, zero if first is None else first, 0)
+        if second:
+            step = zero if second[0] is None else second[0]
+            number = Dual(number, Dual(step, zero, 0), 1)
+        return number
+
+    return dual
+
+
+def _number(model: RoundingModel) -> Callable[[float], Any]:
+    return lambda number: lift(number, model)
+
+
+def _accumulate(found: Outputs, name: str, part: Bounded) -> None:
+    found[name] = found[name] + part if name in found else part
+
+
+def _argument(gradient: str) -> str:
+    return gradient.removeprefix("grad[").removesuffix("]")
+
+
+def bounded_jacobians(
+    operation: Reference, arguments: dict[str, Any], model: RoundingModel, forward: bool = False
+) -> Outputs:
+    """All rows of the Jacobian: the vjp of every unit cotangent. ``forward``: in the dtype of the output."""
+    with np.errstate(all="ignore"):
+        values, pullback = evaluate(operation, arguments, lambda array: lift_array(array, model), _number(model))
+        ends = {name: lift(value, model) for name, value in values.items() if name not in operation.aux}
+        found: Outputs = {}
+        for name, end in ends.items():
+            rows: dict[str, list[Bounded]] = {}
+            for unit in np.eye(int(np.prod(end.shape))):
+                cotangents = {
+                    other: lift_array(unit.reshape(end.shape) if other == name else np.zeros(part.shape), part.model)
+                    for other, part in ends.items()
+                }
+                for gradient, row in pullback(cotangents).items():
+                    rows.setdefault(gradient, []).append(lift(row, model))
+            for gradient, parts in rows.items():
+                joined = stacked(parts)
+                shape = (*end.shape, *joined.shape[1:])
+                found[jacobian_name(name, _argument(gradient))] = Bounded(
+                    joined.value.reshape(shape),
+                    joined.full_bound().reshape(shape),
+                    end.model if forward else joined.model,
+                )
+    return found
+
+
+def stacked(parts: list[Bounded]) -> Bounded:
+    """Bounded numbers of one shape along a new first axis."""
+    return Bounded(
+        np.stack([part.value for part in parts]), np.stack([part.full_bound() for part in parts]), parts[0].model
+    )
+
+
+def rows_of(
+    operation: Reference, rows: list[tuple[dict[str, Any], Cotangent, Direction]], model: RoundingModel, forward: bool
+) -> Outputs:
+    """Values with vjps (``forward``: with tangents) of several calls, stacked output by output."""
+    found = [
+        bounded_tangents(operation, arguments, direction, model)
+        if forward
+        else bounded_outputs(operation, arguments, cotangent, model)
+        for arguments, cotangent, direction in rows
+    ]
+    return {name: stacked([row[name] for row in found]) for name in found[0]}
+
+
+def _primal(value: Any) -> Any:
+    return value.primal if isinstance(value, Dual) else value

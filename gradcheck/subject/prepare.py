@@ -1,0 +1,152 @@
+"""A case made ready for PyTorch: its tensors, and the operation as a function of those that have a gradient."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcheck.cases.case import Case
+from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, direction_of
+from gradcheck.errors import UsageError
+from gradcheck.reference.registry import Reference
+from gradcheck.subject.adapters import Operation
+from gradcheck.subject.modes import MODES, Call, Mode, Tensors
+from gradcheck.subject.signatures import parameters_of
+from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor, torch_value
+
+__all__ = ["Prepared", "modes"]
+
+func: Any = torch.func
+"""Typed as what it returns without has_aux."""
+
+
+@cache
+def modes() -> dict[str, Mode]:
+    """All modes by name; the modules that define them are imported here."""
+    for module in ("forward_modes", "second_modes", "compiled_modes"):
+        importlib.import_module(f"gradcheck.subject.{module}")
+    return MODES
+
+
+class Prepared:
+    """The tensors of a case, and what calls the operation on them.
+
+    drawn: arrays that PyTorch drew itself in the last call, by the name of the argument whose place they take.
+    """
+
+    def __init__(self, operation: Reference, case: Case, arguments: dict[str, Any], subject: Operation) -> None:
+        self.operation = operation
+        self.case = case
+        self.arguments = arguments
+        self.drawn: dict[str, np.ndarray] = {}
+        self._subject = subject
+        self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
+        self._leaves = operation.differentiable_in(arguments)
+
+    def call(self) -> Call:
+        """The case as one call, for a mode."""
+        return Call(
+            function=lambda leaves: self._outputs(self._tensors | leaves),
+            leaves={name: self._tensors[name] for name in self._leaves},
+            aux=self.operation.aux,
+            cotangent=lambda output, value: _cotangent(self.case, output, value),
+            tangent=lambda name: _direction(self.case, name, self.arguments[name]),
+            inplace=self._inplace(),
+            batch=lambda: Batch(self),
+        )
+
+    def outputs_of(self, tensors: dict[str, Any]) -> Tensors:
+        """Named outputs of the operation on other tensors or hyperparameters."""
+        return self._outputs(self._tensors | tensors)
+
+    def check_untouched(self) -> None:
+        """Raise RuntimeError if a tensor no longer holds what was put into it."""
+        for name, value in self.arguments.items():
+            if isinstance(value, np.ndarray):
+                now = self._tensors[name].detach()
+                before = _prepared(value, self.case)
+                if not bool(((now == before) | (now.isnan() & before.isnan())).all()):
+                    raise RuntimeError(f"{name} was modified")
+
+    def _outputs(self, tensors: dict[str, Any]) -> Tensors:
+        first = self.operation.arrays[0]
+        outcome = self._subject(tensors[first], **{name: value for name, value in tensors.items() if name != first})
+        outputs = dict(outcome) if isinstance(outcome, dict) else {"value": outcome}
+        for name in self.operation.drawn:
+            if name in outputs:
+                self.drawn[name] = array_and_bits(outputs.pop(name))[0]
+        return outputs
+
+    def _inplace(self) -> Callable[[Tensors], Tensors] | None:
+        """The call with ``inplace=True`` on a copy of the first argument, where PyTorch has that parameter."""
+        first = self.operation.arrays[0]
+        try:
+            if "inplace" not in parameters_of(self.operation.name):
+                return None
+        except (UsageError, KeyError, ValueError):
+            return None
+        return lambda leaves: self._outputs(
+            self._tensors | leaves | {first: (self._tensors | leaves)[first].clone(), "inplace": True}
+        )
+
+
+class Batch:
+    """Calls of one shape under ``torch.func.vmap``: the first array batched along its first axis, the next its last."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._cases = batch_of(prepared.case)
+        self._rows = [arguments_of(case) for case in self._cases]
+
+    def __call__(self, one: Callable[[Call], Tensors]) -> Tensors:
+        prepared, aux = self._prepared, self._prepared.operation.aux
+        names = [name for name, value in prepared.arguments.items() if isinstance(value, np.ndarray)]
+        arrays = {name: [_prepared(row[name], prepared.case) for row in self._rows] for name in names}
+        leaves = prepared.operation.differentiable_in(prepared.arguments)
+        with torch.no_grad():
+            outputs = prepared.outputs_of({})
+        cotangents = {
+            name: torch.stack([_cotangent(case, name, output) for case in self._cases])
+            for name, output in outputs.items()
+            if name not in aux
+        }
+        tangents = {
+            name: torch.stack([_direction(case, name, prepared.arguments[name]) for case in self._cases])
+            for name in leaves
+        }
+
+        def single(batch: Tensors, along: Tensors, ends: Tensors) -> Tensors:
+            row = Call(
+                function=lambda moved: prepared.outputs_of(batch | moved),
+                leaves={name: batch[name] for name in leaves},
+                aux=aux,
+                cotangent=lambda name, _: ends[name],
+                tangent=lambda name: along[name],
+            )
+            return one(row)
+
+        # Every second array is batched along its last axis.
+        dims = {name: 0 if place % 2 == 0 or not arrays[name][0].dim() else -1 for place, name in enumerate(names)}
+        batch = {name: torch.stack(arrays[name], dim=dims[name]) for name in names}
+        found: Tensors = func.vmap(single, in_dims=(dims, 0, 0))(batch, tangents, cotangents)
+        return found
+
+
+def _prepared(value: Any, case: Case) -> Any:
+    if isinstance(value, np.ndarray):
+        return to_tensor(value, case.dtype, case.device, case.layout)
+    return torch_value(value)
+
+
+def _cotangent(case: Case, output: str, value: torch.Tensor) -> torch.Tensor:
+    name = dtype_name(value)
+    return to_tensor(cotangent_of(case, tuple(value.shape), name, output), name, case.device)
+
+
+def _direction(case: Case, name: str, array: np.ndarray) -> torch.Tensor:
+    return to_tensor(direction_of(case, name, array.shape), case.dtype, case.device)

@@ -1,0 +1,215 @@
+"""Every mode: agrees with a right operation, and a fault that only it can see is caught by it and by it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gradcheck.cases.case import parse_case
+from gradcheck.cases.corpus import corpus
+from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes, oracle_of
+from gradcheck.errors import UsageError
+from gradcheck.reference.registry import reference_named
+from gradcheck.subject.prepare import modes
+from gradcheck.verdict.judge import judge_case
+
+EAGER = GROUPS["eager"]
+LINE = "nn.functional.silu(x=ordinary(4)) seed=3 dtype=float64"
+SILU = torch.nn.functional.silu
+
+
+def verdicts(mode: str, subject: Callable[..., Any] | None = None, line: str = LINE) -> dict[str, tuple[str, str]]:
+    found = judge_case(parse_case(line).on(mode=mode), subject=subject)
+    return {verdict.output: (verdict.status, verdict.words) for verdict in found}
+
+
+def bad(mode: str, subject: Callable[..., Any] | None = None, line: str = LINE) -> bool:
+    return any(status in ("deviates", "raises") for status, _ in verdicts(mode, subject, line).values())
+
+
+def modes_that_see(subject: Callable[..., Any], line: str = LINE) -> set[str]:
+    return {mode for mode in EAGER if bad(mode, subject, line)}
+
+
+def test_every_mode_has_a_name_and_an_oracle() -> None:
+    assert list(modes()) != []
+    assert set(modes()) == set(ORACLES)
+
+
+@pytest.mark.parametrize("mode", EAGER)
+@pytest.mark.parametrize(
+    "line",
+    [
+        LINE,
+        "nn.functional.softmax(x=ordinary(3, 4), dim=1) seed=1 dtype=float64",
+        "nn.functional.cross_entropy(x=ordinary(3, 4), target=indices(3, below=4)) seed=1 dtype=float64",
+        "nn.functional.linear(x=ordinary(3, 2), weight=ordinary(4, 2), bias=ordinary(4)) seed=1 dtype=float64",
+        "nn.functional.prelu(x=ordinary(3, 2), weight=positive(2)) seed=1 dtype=float64",
+    ],
+)
+def test_a_right_operation_agrees_in_every_mode(mode: str, line: str) -> None:
+    for output, (status, words) in verdicts(mode, line=line).items():
+        assert status in ("agrees", "unsupported"), f"{output}: {status} {words}"
+
+
+def test_modes_have_the_outputs_of_their_oracle() -> None:
+    named = {mode: set(verdicts(mode)) for mode in EAGER}
+    assert named["backward"] == {"value", "grad[x]"}
+    assert named["inference"] == {"value"}
+    assert named["forward"] == {"value", "tangent"}
+    assert named["func.jacrev"] == named["func.jacfwd"] == {"jacobian[x]"}
+    assert named["double"] == named["reverse-over-forward"] == {"hvp[x]"}
+    assert named["forward-over-forward"] == {"tangent2"}
+
+
+# --- Faults that one family of modes alone can see. ---
+
+
+class _Function(torch.autograd.Function):
+    """silu with a gradient of its own; subclasses go wrong in one way."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return SILU(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        sigmoid = torch.sigmoid(x)
+        return sigmoid * (1.0 + x * (1.0 - sigmoid))
+
+    @staticmethod
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
+        return g * _Function.slope(ctx.saved_tensors[0])
+
+    @staticmethod
+    def jvp(ctx: Any, t: torch.Tensor) -> Any:
+        return t * _Function.slope(ctx.saved_tensors[0])
+
+
+class _WrongTangent(_Function):
+    @staticmethod
+    def jvp(ctx: Any, t: torch.Tensor) -> Any:
+        return t * torch.sigmoid(ctx.saved_tensors[0])
+
+
+class _WrongSecond(_Function):
+    @staticmethod
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
+        return g * _Function.slope(ctx.saved_tensors[0].detach())
+
+
+class _MixedRows(_Function):
+    generate_vmap_rule = False
+
+    @staticmethod
+    def vmap(info: Any, dims: Any, x: torch.Tensor) -> Any:
+        return SILU(x.flip(dims[0])), dims[0]
+
+
+def test_a_right_function_of_ones_own_is_right_in_every_mode() -> None:
+    assert modes_that_see(lambda x, **_: _Function.apply(x)) == set()
+
+
+def test_a_wrong_tangent_is_seen_by_forward_modes_alone() -> None:
+    seen = modes_that_see(lambda x, **_: _WrongTangent.apply(x))
+    assert {"forward", "func.jvp", "func.jacfwd"} <= seen
+    assert not seen & {"backward", "grad", "func.vjp", "func.jacrev", "double"}
+
+
+def test_a_second_derivative_that_is_cut_off_is_seen_by_second_order_alone() -> None:
+    seen = modes_that_see(lambda x, **_: _WrongSecond.apply(x))
+    assert {"double", "func.double"} <= seen
+    assert seen <= set(GROUPS["second"])
+
+
+def test_rows_that_are_mixed_up_are_seen_under_vmap_alone() -> None:
+    seen = modes_that_see(lambda x, **_: _MixedRows.apply(x))
+    assert "vmap:backward" in seen
+    assert not seen & {"backward", "grad", "func.vjp", "forward", "double"}
+
+
+def test_a_modified_input_is_seen() -> None:
+    def writes(x: torch.Tensor) -> torch.Tensor:
+        value = torch.nn.functional.relu(x)  # which saves its result alone
+        x.data.mul_(2.0)
+        return value
+
+    line = LINE.replace("silu", "relu")
+    for mode in ("backward", "grad", "saved-tensor-hooks"):
+        assert "x was modified" in verdicts(mode, writes, line)["value"][1]
+
+
+def test_other_bits_without_a_graph_are_seen() -> None:
+    def lazy(x: torch.Tensor) -> torch.Tensor:
+        return SILU(x) if torch.is_inference_mode_enabled() else SILU(x) * (1.0 + 2.0**-52)
+
+    assert "other bits" in verdicts("inference", lazy)["value"][1]
+    assert not bad("backward", lazy)
+
+
+def test_a_forward_that_changes_from_call_to_call_is_seen_by_checkpointing() -> None:
+    calls = [0]
+
+    def drifting(x: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        return SILU(x) * (1.0 if calls[0] == 1 else 1.5)
+
+    assert bad("checkpoint", drifting)
+
+
+def test_an_in_place_variant_of_its_own_is_judged() -> None:
+    relu = torch.nn.functional.relu
+    line = LINE.replace("silu", "relu")
+
+    def wrong_in_place(x: torch.Tensor, inplace: bool = False) -> torch.Tensor:
+        return x.mul_(2.0) if inplace else relu(x)
+
+    assert modes_that_see(wrong_in_place, line) == {"inplace"}
+
+
+def test_an_operation_without_an_in_place_variant_says_so() -> None:
+    found = verdicts("inplace", line="nn.functional.softmax(x=ordinary(3, 4), dim=1) seed=1 dtype=float64")
+    assert found["value"][0] == "unsupported"
+
+
+# --- Names and cases. ---
+
+
+def test_groups_stand_for_their_modes() -> None:
+    assert chosen_modes([]) == ("backward",)
+    assert chosen_modes(["vmap", "double", "vmap:forward"]) == ("vmap:backward", "vmap:forward", "double")
+    assert set(chosen_modes(["all"])) == set(ORACLES)
+
+
+def test_an_unknown_mode_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="mode 'sideways' is not known; expected backward"):
+        chosen_modes(["sideways"])
+    with pytest.raises(UsageError, match="mode 'sideways' is not known"):
+        oracle_of("sideways")
+
+
+@pytest.mark.parametrize("mode", EAGER)
+def test_cases_of_a_mode_replay_from_their_line(mode: str) -> None:
+    silu = reference_named("nn.functional.silu")
+    drawn = list(corpus(silu, "float32", 12, 0, mode))
+    assert len(drawn) >= 12
+    for case in drawn:
+        assert case.mode == mode
+        assert parse_case(str(case)) == case
+
+
+def test_jacobians_are_asked_of_small_arrays_only() -> None:
+    cross_entropy = reference_named("nn.functional.cross_entropy")
+    for case in corpus(cross_entropy, "float64", 30, 0, "func.jacrev"):
+        assert max(np.prod(spec.shape) for spec in case.specs.values()) <= 200
