@@ -98,9 +98,10 @@ def error_ratios(got: np.ndarray, reference: Bounded) -> np.ndarray:
     Where the bound is infinite (an intermediate may overflow) anything is accepted; where the result itself may
     overflow, that infinity is accepted as well.
     """
-    value, bound = np.asarray(reference.value), stored_bound(reference)
-    error = np.abs(got - value)
-    return _special_ratios(got, value, error, error / bound, bound, reference.model)
+    with np.errstate(all="ignore"):
+        value, bound = np.asarray(reference.value), stored_bound(reference)
+        error = np.abs(got - value)
+        return _special_ratios(got, value, error, error / bound, bound, reference.model)
 
 
 def _special_ratios(

@@ -1,0 +1,1 @@
+"""What ``.grad`` holds after any history of calls: a state machine in NumPy, under running error bounds."""
