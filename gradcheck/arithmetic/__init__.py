@@ -4,7 +4,17 @@
 from gradcheck.arithmetic import running_functions, running_rules
 from gradcheck.arithmetic.ball import Ball, ball_precision, balls, enclosure
 from gradcheck.arithmetic.dual import Dual, primal_of, tangent_of
-from gradcheck.arithmetic.functions import as_dtype, as_dtype_of, guarded, number, pi, sgn, stored, sum_over_batch
+from gradcheck.arithmetic.functions import (
+    as_dtype,
+    as_dtype_of,
+    fixed,
+    guarded,
+    number,
+    pi,
+    sgn,
+    stored,
+    sum_over_batch,
+)
 from gradcheck.arithmetic.mask import Mask
 from gradcheck.arithmetic.model import RoundingModel, rounding_model
 from gradcheck.arithmetic.running import Bounded
@@ -20,6 +30,7 @@ __all__ = [
     "ball_precision",
     "balls",
     "enclosure",
+    "fixed",
     "guarded",
     "number",
     "pi",

@@ -32,4 +32,10 @@ ACCURACY: dict[str, dict[str, float]] = {
     "tanh": {"cpu": 2.0, "cuda": 2.0, "reference": 2.0},
     #        SLEEF 1.0, glibc 1            CUDA: erff 2, erf 2
     "erf": {"cpu": 1.0, "cuda": 2.0, "reference": 1.67},
+    #        SLEEF 1.0, glibc 1            CUDA: cosf 2, cos 2
+    "cos": {"cpu": 1.0, "cuda": 2.0, "reference": 1.0},
+    #        SLEEF 1.0, glibc 1            CUDA: sinf 2, sin 2
+    "sin": {"cpu": 1.0, "cuda": 2.0, "reference": 1.0},
+    #        SLEEF 1.0, glibc 1            CUDA: powf 4, pow 2
+    "power": {"cpu": 1.0, "cuda": 4.0, "reference": 1.0},
 }

@@ -120,6 +120,9 @@ def _elementwise(function: Callable[..., Any]) -> Callable[..., Ball]:
     return rule
 
 
+_any_power = _elementwise(lambda x, y: _ball_power(x, y))
+
+
 def _comparison(
     holds: Callable[[Any, Any], bool], fails: Callable[[Any, Any], bool], of_nan: bool = False
 ) -> Callable[[Any, Any], Any]:
@@ -178,7 +181,32 @@ def _log1p(x: flint.arb) -> flint.arb:
 def _power(a: Any, b: Any) -> Ball:
     if np.ndim(b) == 0 and not isinstance(b, Composite) and float(b) == 2.0:
         return balls(a) * balls(a)
-    raise balls(a)._missing("power with an exponent other than 2", {})
+    return _any_power(a, b)
+
+
+def _ball_power(x: flint.arb, y: flint.arb) -> flint.arb:
+    """x^y as floating point has it: x^0 = 1 for any x, 0^y = 0 for y > 0, and NaN for x < 0 unless y is whole."""
+    if y.is_zero():
+        return flint.arb(1)
+    if x.is_zero() and y > 0:
+        return flint.arb(0)
+    if y.is_exact() and y.is_integer() and abs(y) < MOST_FACTORS:
+        power = _whole_power(x, int(float(abs(y))))
+        return power if y > 0 else 1 / power
+    return x**y
+
+
+MOST_FACTORS = 1 << 20
+
+
+def _whole_power(x: flint.arb, n: int) -> flint.arb:
+    """x·x·…·x by repeated squaring: encloses the power for a base of either sign."""
+    power = flint.arb(1)
+    while n:
+        if n & 1:
+            power = power * x
+        x, n = x * x, n >> 1
+    return power
 
 
 def _where(mask: Any, a: Any, b: Any) -> Ball:
@@ -219,6 +247,8 @@ def _mean(a: Ball, axis: Any = None, keepdims: bool = False) -> Ball:
 
 
 def _einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Ball:
+    if not (np.size(a) and np.size(b)):  # an empty sum of objects is an integer
+        return balls(np.einsum(subscripts, np.zeros(np.shape(a)), np.zeros(np.shape(b))))
     return Ball(_objects(np.einsum(subscripts, balls(a).array, balls(b).array)))
 
 
@@ -246,6 +276,8 @@ Ball.ufuncs |= {
     np.log: _elementwise(_log),
     np.log1p: _elementwise(_log1p),
     np.tanh: _elementwise(lambda x: x.tanh()),
+    np.cos: _elementwise(lambda x: x.cos()),
+    np.sin: _elementwise(lambda x: x.sin()),
     special.erf: _elementwise(lambda x: x.erf()),
     special.log_expit: _elementwise(_log_expit),
     special.expit: _elementwise(_expit),

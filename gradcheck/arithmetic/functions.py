@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.arithmetic.mask import Mask
 
-__all__ = ["as_dtype", "as_dtype_of", "guarded", "number", "pi", "sgn", "stored", "sum_over_batch"]
+__all__ = ["as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "number", "pi", "sgn", "stored", "sum_over_batch"]
 
 
 def stored(x: Any) -> Any:
@@ -21,6 +21,15 @@ def stored(x: Any) -> Any:
     what a kernel saves for its backward, and each result of a composite operation.
     """
     method = getattr(x, "__gradcheck_stored__", None)
+    return x if method is None else method()
+
+
+def fixed(x: Any) -> Any:
+    """``x``, of which no derivative is taken: a shift on which the result does not depend.
+
+    Identity in every arithmetic but dual numbers. The maximum of a row would bring its ties along.
+    """
+    method = getattr(x, "__gradcheck_fixed__", None)
     return x if method is None else method()
 
 
@@ -51,6 +60,12 @@ def as_dtype_of(x: Any, like: Any) -> Any:
     """``x`` converted to the dtype of ``like``, as autograd converts a gradient back through ``Tensor.to``."""
     method = getattr(x, "__gradcheck_cast__", None)
     return x if method is None else method(like.__gradcheck_dtype__())
+
+
+def dtype_of(x: Any) -> str:
+    """The dtype of the tensor that ``x`` stands for; float64 in an arithmetic that has none."""
+    method = getattr(x, "__gradcheck_dtype__", None)
+    return "float64" if method is None else method()
 
 
 def guarded(x: Any, used: Any, stand_in: float = 0.0) -> Any:

@@ -18,6 +18,7 @@ from scipy import special
 from gradcheck.arithmetic.mask import Mask, decide
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish, lift, reach, repair, total
+from gradcheck.arithmetic.running_power import power
 
 __all__: list[str] = []
 
@@ -171,7 +172,7 @@ def _square(m: RoundingModel, a: Bounded) -> Bounded:
 def _power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     if b.bound is None and np.ndim(b.value) == 0 and b.value == 2.0:
         return _square(m, a)
-    raise a._missing("power with an exponent other than 2", {})
+    return power(m, a, b)
 
 
 def _sqrt(m: RoundingModel, a: Bounded) -> Bounded:
@@ -313,6 +314,8 @@ Bounded.ufuncs |= {
     np.log: _smooth(np.log, "log", lambda v, d, y: 1.0 / (v - d), pole=0.0),
     np.log1p: _smooth(np.log1p, "log1p", lambda v, d, y: 1.0 / (1.0 + v - d), pole=-1.0),
     np.tanh: _smooth(np.tanh, "tanh", lambda v, d, y: 1.0 - np.tanh(_nearest_to_zero(v, d)) ** 2),
+    np.cos: _smooth(np.cos, "cos", lambda v, d, y: np.minimum(np.abs(np.sin(v)) + d, 1.0)),
+    np.sin: _smooth(np.sin, "sin", lambda v, d, y: np.minimum(np.abs(np.cos(v)) + d, 1.0)),
     special.erf: _smooth(
         special.erf, "erf", lambda v, d, y: 2 / np.sqrt(np.pi) * np.exp(-(_nearest_to_zero(v, d) ** 2))
     ),

@@ -120,7 +120,9 @@ def _log_expit(a: Any) -> Any:
 def _power(a: Any, b: Any) -> Any:
     if isinstance(b, float | int) and b == 2:
         return a * a
-    raise (a if isinstance(a, Simulated) else b)._missing("power with an exponent other than 2", {})
+    machine, values = _values(a, b)
+    base, exponent = np.broadcast_arrays(*values)
+    return Simulated(machine.elementary(lambda x: np.power(x, exponent), "power", base), machine)
 
 
 def _where(mask: Any, a: Any, b: Any) -> Simulated:
@@ -181,6 +183,8 @@ Simulated.ufuncs |= {
     np.log: _elementary(np.log, "log"),
     np.log1p: _elementary(np.log1p, "log1p"),
     np.tanh: _elementary(np.tanh, "tanh"),
+    np.cos: _elementary(np.cos, "cos"),
+    np.sin: _elementary(np.sin, "sin"),
     special.erf: _elementary(_erf, "erf"),
     special.expit: _expit,
     special.log_expit: _log_expit,

@@ -17,7 +17,7 @@ import numpy as np
 from gradcheck.audit.findings import Sensitivity
 from gradcheck.audit.tamper import Scene, scaled, scaled_at_largest, tampered
 from gradcheck.audit.trials import SMALL, Judge, Trial, Trials, elements
-from gradcheck.formats import format_named
+from gradcheck.formats import FORMATS, format_named
 from gradcheck.reference.registry import Reference
 from gradcheck.verdict.judge import judge_against
 
@@ -70,6 +70,8 @@ def _of_one_seed(trials: Trials) -> dict[Key, float]:
         n = 1 if trials.reference.elementwise else trial.longest_sum
         units = {False: 1.0, True: math.sqrt(n)} if n > 1 else {False: 1.0}
         for output, place in product(trial.observed.outputs, PLACES):
+            if trial.observed.dtypes[output] not in FORMATS:
+                continue  # whole numbers are compared exactly
             if trial.observed.outputs[output].size and trial.sound(output):
                 known = {summed: best.get((output, place, summed), math.inf) for summed in units}
                 error = _smallest(trial, output, place, max(known[summed] * units[summed] for summed in units))

@@ -93,7 +93,8 @@ class Trial:
         Empty where it is not worse; `known` where the ledger takes it for a deviation that PyTorch is known to have.
         """
         bounds = {grade: {output: outputs[output]} for grade, outputs in self.bounds.items()}
-        (verdict,) = self._judge(self.reference, self.case, self.arguments, observed, bounds)
+        verdicts = self._judge(self.reference, self.case, self.arguments, observed, bounds)
+        verdict = next(verdict for verdict in verdicts if verdict.output == output)
         before = self.verdicts[output].status
         if self.is_bad(verdict):
             return verdict.status
@@ -146,8 +147,11 @@ class Trials:
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the outputs that the operation can have."""
-        return ["value", *(gradient_name(name) for name in self.reference.differentiable)]
+        """Names of the outputs that the operation can have, and those without gradient that it had."""
+        found = dict.fromkeys(["value", *(gradient_name(name) for name in self.reference.differentiable)])
+        for trial in self._trials:
+            found |= dict.fromkeys(trial.observed.outputs)
+        return list(found)
 
 
 def elements(case: Case) -> int:

@@ -16,7 +16,7 @@ from gradcheck.reference.registry import Reference
 
 __all__ = ["SMOOTH", "any_case", "is_smooth", "smooth_case"]
 
-SMOOTH = ("ordinary", "wide", "positive", "unit", "inner", "shares", *INTEGER_KINDS, *BOOLEAN_KINDS)
+SMOOTH = ("ordinary", "wide", "positive", "unit", "inner", "shares", "signs", *INTEGER_KINDS, *BOOLEAN_KINDS)
 """Kinds of values for which the vjp has to be the derivative; ``unit`` holds 0 and 1, which CONVENTIONS deal with."""
 
 MOST_ELEMENTS = 40

@@ -162,7 +162,7 @@ def _print_report(console: Console, report: Report) -> None:
             )
     reasons = Counter((f.status, f.reason) for f in report.findings if f.status in ("within bound", "not given"))
     for (status, reason), count in reasons.items():
-        say(f"{count} figures {status}: {reason}", STYLES[status])
+        say(f"{count} figure{'s' if count > 1 else ''} {status}: {reason}", STYLES[status])
     for words, holds in report.claims:
         say(f"{words}: {'holds' if holds else 'does not hold'}", "green" if holds else "red")
     for note in report.notes:

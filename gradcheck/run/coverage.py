@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck.reference.registry import Reference, entries
-from gradcheck.subject.signatures import exists, missing_parameters
+from gradcheck.subject.signatures import exists, missing_parameters, parameters_of
 
 __all__ = ["STATUSES", "Coverage", "coverage"]
 
@@ -57,5 +57,6 @@ def family_of(name: str) -> str:
 
 
 def _missing(entry: Reference) -> list[str]:
-    parameters = {"input" if name == "x" else name for name in inspect.signature(entry.function).parameters}
+    first = next(iter(parameters_of(entry.name)))
+    parameters = {first if name == "x" else name for name in inspect.signature(entry.function).parameters}
     return missing_parameters(entry.name, parameters)

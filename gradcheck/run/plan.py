@@ -73,14 +73,14 @@ def pieces(selection: Selection) -> list[Piece]:
 
 
 def modes_of(entry: Entry, words: tuple[str, ...]) -> tuple[str, ...]:
-    """The modes of an entry that the words stand for; its default ones for none.
+    """The modes of an entry that the words stand for; for none its own, but for those that compile.
 
     Words that are modes of other kinds of entries alone stand for nothing here.
     """
     known = tuple(ORACLES) if isinstance(entry, Reference) else entry.modes
     meant = [word for word in words if word in known or word in GROUPS]
     if not words:
-        return entry.modes
+        return tuple(mode for mode in entry.modes if not mode.startswith("compile:"))
     if isinstance(entry, Reference):
         return chosen_modes(meant) if meant else ()
     return tuple(known) if "all" in words or "eager" in words else tuple(word for word in meant if word in known)

@@ -49,7 +49,9 @@ class Torch:
     ) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")  # which is asked for here
-            root.backward(self.tensor(cotangent), retain_graph=keep, create_graph=create, inputs=list(inputs) or None)
+            torch.autograd.backward(
+                root, self.tensor(cotangent), retain_graph=keep, create_graph=create, inputs=list(inputs) or None
+            )
 
     def gradient(self, root: torch.Tensor, cotangent: np.ndarray, leaf: torch.Tensor, keep: bool) -> np.ndarray | None:
         """``torch.autograd.grad``: None where the root does not depend on the leaf."""
@@ -64,7 +66,7 @@ class Torch:
         leaf.grad = None if array is None else self.tensor(array)
 
     def hook(self, tensor: torch.Tensor, factor: float) -> None:
-        tensor.register_hook(lambda g: g * factor)
+        tensor.register_hook(lambda g: g * factor)  # type: ignore[no-untyped-call]
 
     def retain(self, tensor: torch.Tensor) -> None:
         tensor.retain_grad()

@@ -73,6 +73,7 @@ def mode(name: str) -> Callable[[Mode], Mode]:
 
 
 def gradients(found: Tensors) -> Tensors:
+    """Gradients by the name of their output, from those by the name of their leaf."""
     return {gradient_name(name): tensor for name, tensor in found.items()}
 
 

@@ -79,7 +79,7 @@ class Prepared:
         outputs = dict(outcome) if isinstance(outcome, dict) else {"value": outcome}
         for name in self.operation.drawn:
             if name in outputs:
-                self.drawn[name] = array_and_bits(outputs.pop(name))[0]
+                self.drawn[name] = array_and_bits(outputs.pop(name))[0].astype(self.arguments[name].dtype)
         return outputs
 
     def _inplace(self) -> Callable[[Tensors], Tensors] | None:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch._jit_internal import boolean_dispatched
 
 from gradcheck.errors import UsageError
 from gradcheck.subject.adapters import torch_callable
@@ -21,6 +22,10 @@ NOT_OURS = {
     "_stacklevel": "where a warning points to",
 }
 """Parameters of PyTorch that no reference has, with the reason."""
+
+
+UNSEEN = {"nn.functional.scaled_dot_product_attention": {"is_causal": False, "scale": None, "enable_gqa": False}}
+"""Documented keywords, with their defaults, of C functions where torch.overrides leaves them out."""
 
 
 def exists(name: str) -> bool:
@@ -39,11 +44,13 @@ def parameters_of(name: str) -> dict[str, Any]:
     Raises UsageError where this PyTorch has no such name.
     """
     function = torch_callable(name)
+    # Where an argument chooses between two functions (return_indices), both have the documented signature.
+    function = boolean_dispatched.get(function, {}).get("if_true", function)
     try:
         signature = inspect.signature(function)
     except ValueError:
         signature = inspect.signature(torch.overrides.get_testing_overrides()[function])
-    return {parameter.name: parameter.default for parameter in signature.parameters.values()}
+    return {parameter.name: parameter.default for parameter in signature.parameters.values()} | UNSEEN.get(name, {})
 
 
 def missing_parameters(name: str, ours: set[str]) -> list[str]:

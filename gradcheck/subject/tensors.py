@@ -29,10 +29,16 @@ def _sliced(tensor: torch.Tensor) -> torch.Tensor:
     return wide[..., ::2]
 
 
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers with dimension 1 innermost in memory (torch.channels_last), from three dimensions on."""
+    return tensor.movedim(1, -1).contiguous().movedim(-1, 1) if tensor.dim() > 2 else tensor
+
+
 LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "contiguous": lambda tensor: tensor,
     "transposed": _transposed,
     "sliced": _sliced,
+    "channels_last": _channels_last,
 }
 
 

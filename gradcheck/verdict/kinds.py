@@ -17,6 +17,7 @@ JUDGES = {
     "averaging": ("gradcheck.verdict.averaging", "judge_averaging"),
     "clipping": ("gradcheck.verdict.clipping", "judge_clipping"),
     "scaler": ("gradcheck.verdict.scaler", "judge_scaler"),
+    "integer": ("gradcheck.verdict.integers", "judge_integers"),
 }
 """By kind of entry: module and function. Modules are imported when a case of their kind is met."""
 

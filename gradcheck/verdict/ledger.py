@@ -6,8 +6,10 @@ element (see Witness) and not larger than the entry's size. What is larger, or o
 
 from __future__ import annotations
 
+import fnmatch
 import importlib.metadata
 import math
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from gradcheck.cases.modes import ORACLES
 from gradcheck.errors import UsageError, choices
 from gradcheck.verdict.verdict import Verdict
 
@@ -29,42 +32,61 @@ __all__ = ["DEFAULT_LEDGER", "Entry", "Ledger", "load_ledger"]
 
 DEFAULT_LEDGER = Path(__file__).parent.parent / "ledger.toml"
 
-ELEMENTS = ("ordinary", "nan input", "nan", "overflow", "raises")
-"""Kinds of elements of a witness's excess, and `raises` for an exception where the reference has a value."""
+ELEMENTS = ("ordinary", "nan input", "nan", "overflow", "raises", "words")
+"""Kinds of elements of a witness's excess, `raises` for an exception where the reference has a value, and `words` for
+what is told in words alone: a wrong shape or dtype, an output that is missing, what should not have changed."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One known deviation.
 
-    outputs, dtypes: which it concerns; torch: a version range; element: the kind of elements that exceed the bound;
-    size: the largest error/bound seen; words: for `raises`, what PyTorch's message contains;
-    cpu: the instruction set without which the kernels concerned do not run, and the deviation does not show.
+    operation: PyTorch's name, * allowed; outputs ("*" for all), dtypes: which it concerns; torch: a version range;
+    mode: one or several, ``backward`` standing for all that run its kernels; element: the kind of elements that exceed
+    the bound, or several; size: the largest error/bound seen; words: for `raises` and `words`, what the message
+    contains; cpu: the instruction set without which the kernels concerned do not run, and the deviation does not show;
+    case: a regular expression that is found in the line of every case concerned ("" for all cases).
     """
 
     operation: str
     outputs: tuple[str, ...]
     dtypes: tuple[str, ...]
     device: str
-    mode: str
+    mode: str | tuple[str, ...]
     torch: SpecifierSet
-    element: str
+    element: str | tuple[str, ...]
     size: float
     reason: str
     source: str
     words: str = ""
     cpu: str = ""
+    case: str = ""
 
     def concerns(self, verdict: Verdict, version: Version) -> bool:
-        """Whether operation, output, dtype, device, mode and version are the entry's."""
+        """Whether operation, output, dtype, device, mode, version and the words of the case are the entry's."""
         return (
-            self.operation == verdict.operation
-            and verdict.output in self.outputs
+            fnmatch.fnmatchcase(verdict.operation, self.operation)
+            and (verdict.output in self.outputs or "*" in self.outputs)
             and verdict.dtype in self.dtypes
             and self.device == verdict.device.partition(":")[0]
-            and self.mode == verdict.mode
+            and self._in_mode(verdict.mode)
             and self.torch.contains(version, prereleases=True)
+            and re.search(self.case, verdict.case) is not None
         )
+
+    def is_of(self, element: str) -> bool:
+        """Whether it concerns that kind of elements."""
+        return element == self.element or (isinstance(self.element, tuple) and element in self.element)
+
+    def _in_mode(self, mode: str) -> bool:
+        """Whether the mode is the entry's: one of several, or one that runs the same kernels as ``backward``."""
+        if isinstance(self.mode, tuple):
+            return mode in self.mode
+        return self.mode == mode or (self.mode == "backward" and ORACLES.get(mode) in SAME_KERNELS)
+
+
+SAME_KERNELS = ("vjp", "value", "vjp of rows")
+"""Oracles of the modes that call the kernels of ``backward``: what these get wrong is wrong there as well."""
 
 
 class Ledger:
@@ -76,28 +98,29 @@ class Ledger:
 
     def match(self, verdict: Verdict) -> Entry | None:
         """The entry that covers the worst excess of a verdict, if every excess of it is covered; None otherwise."""
-        excess = self._excess(verdict)
+        excess = self.excess(verdict)
         covering = [self._covering(verdict, element, size) for element, size in excess]
         return covering[0] if covering and all(covering) else None
 
     def exceeded(self, verdict: Verdict) -> Entry | None:
         """An entry of the right kind whose size the verdict exceeds."""
-        for element, size in self._excess(verdict):
+        for element, size in self.excess(verdict):
             for entry in self.entries:
-                if entry.concerns(verdict, self.version) and entry.element == element and size > entry.size:
+                if entry.concerns(verdict, self.version) and entry.is_of(element) and size > entry.size:
                     return entry
         return None
 
-    def _excess(self, verdict: Verdict) -> tuple[tuple[str, float], ...]:
+    def excess(self, verdict: Verdict) -> tuple[tuple[str, float], ...]:
+        """The kinds of elements for which a bad verdict exceeds the bound, each with the worst ratio."""
         if verdict.status == "raises":
             return (("raises", 0.0),)
-        return verdict.witness.excess if verdict.witness is not None else ()
+        return verdict.witness.excess if verdict.witness is not None else (("words", 0.0),)
 
     def _covering(self, verdict: Verdict, element: str, size: float) -> Entry | None:
         for entry in self.entries:
             if (
                 entry.concerns(verdict, self.version)
-                and entry.element == element
+                and entry.is_of(element)
                 and size <= entry.size
                 and entry.words in verdict.words
             ):
@@ -128,14 +151,19 @@ def _entry(path: Path, number: int, fields: dict[str, Any]) -> Entry:
     required = {"operation", "outputs", "dtypes", "device", "mode", "torch", "element", "reason", "source"}
     if missing := sorted(required - set(fields)):
         raise fail(f"{choices(missing)} missing")
-    if unknown := sorted(set(fields) - required - {"cpu", "size", "words"}):
+    if unknown := sorted(set(fields) - required - {"case", "cpu", "size", "words"}):
         raise fail(f"unknown field {choices(unknown)}")
-    if fields["element"] not in ELEMENTS:
-        raise fail(f"element = {fields['element']!r}; expected {choices(ELEMENTS)}")
+    elements = [fields["element"]] if isinstance(fields["element"], str) else fields["element"]
+    if unknown := [element for element in elements if element not in ELEMENTS]:
+        raise fail(f"element = {unknown[0]!r}; expected {choices(ELEMENTS)}")
     try:
         versions = SpecifierSet(fields["torch"])
     except InvalidSpecifier:
         raise fail(f"torch = {fields['torch']!r} is no version range such as '>=2.0,<2.14'") from None
+    try:
+        re.compile(fields.get("case", ""))
+    except re.error as error:
+        raise fail(f"case = {fields['case']!r} is no regular expression ({error})") from None
     size = float(fields.get("size", math.inf))
-    words = {**fields, "outputs": tuple(fields["outputs"]), "dtypes": tuple(fields["dtypes"])}
-    return Entry(**{**words, "torch": versions, "size": size})
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return Entry(**{**fields, "torch": versions, "size": size})

@@ -67,9 +67,9 @@ def test_the_spread_counts_base_and_exponent() -> None:
 def test_balls_take_whole_powers_of_negative_numbers_and_zero() -> None:
     with ball_precision(100):
         assert [float(x.mid()) for x in (balls([-2.0, 0.0, 3.0]) ** 3).array] == [-8.0, 0.0, 27.0]
-        assert float((balls(-2.0) ** -2.0)) == 0.25
-        assert float((balls(0.0) ** 2.5)) == 0.0
-        assert float((balls(NAN) ** 0.0)) == 1.0
+        assert float(balls(-2.0) ** -2.0) == 0.25
+        assert float(balls(0.0) ** 2.5) == 0.0
+        assert float(balls(NAN) ** 0.0) == 1.0
 
 
 def test_the_tangent_of_the_power_0_is_0() -> None:

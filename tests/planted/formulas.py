@@ -15,14 +15,14 @@ import numpy as np
 from scipy.special import expit
 
 from gradcheck.arithmetic.functions import number, stored
-from gradcheck.reference.registry import reference_named
+from tests.planted.plant import named
 
 Formula = Callable[..., Any]
 When = Callable[[dict[str, Any]], bool]
 
 
 def _function(name: str) -> Formula:
-    return reference_named(f"nn.functional.{name}").function
+    return named(name).function
 
 
 def called(name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Formula:

@@ -12,7 +12,7 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus
 from gradcheck.reference.registry import Reference, reference_named
 
-__all__ = ["ALL", "HALVES", "WIDE", "Fault", "cases_of", "catches", "ledger"]
+__all__ = ["ALL", "HALVES", "WIDE", "Fault", "cases_of", "catches", "ledger", "named"]
 
 WIDE = ("float64", "float32")
 HALVES = ("float16", "bfloat16")
@@ -47,7 +47,7 @@ class Fault:
 
     @property
     def reference(self) -> Reference:
-        return reference_named(f"nn.functional.{self.operation}")
+        return named(self.operation)
 
     def planted(self) -> dict[str, Any]:
         """The arguments that make judge_case judge with the fault in place."""
@@ -84,6 +84,11 @@ def catches(fault: Fault, dtype: str) -> Iterator[Any]:
 
 def _badness(verdict: Any) -> tuple[int, float]:
     return SEVERITY.index(verdict.status), verdict.error_over_bound
+
+
+def named(operation: str) -> Reference:
+    """The reference of a layer (``nn.…``), or of a function by its name below nn.functional."""
+    return reference_named(operation if operation.startswith("nn.") else f"nn.functional.{operation}")
 
 
 @functools.cache

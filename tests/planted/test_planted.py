@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from gradcheck.reference.registry import references
+from tests.planted import attention, convolutions, norms_and_losses, pooling, vision
 from tests.planted.plant import Fault, cases_of, catches, ledger
 from tests.planted.table import FORMULAS, SUBJECTS
 
@@ -58,7 +59,16 @@ def test_nothing_is_caught_where_nothing_was_planted(operation: str) -> None:
 
 
 def test_the_table_plants_a_fault_in_every_operation() -> None:
-    assert sorted({fault.reference.name for fault in TABLE}) == sorted(references())
+    families = (
+        attention.FAULTS,
+        convolutions.FAULTS,
+        norms_and_losses.FAULTS,
+        pooling.FORMULAS,
+        pooling.SUBJECTS,
+        vision.FAULTS,
+    )
+    faults = [*TABLE, *(fault for family in families for fault in family)]
+    assert sorted({fault.reference.name for fault in faults}) == sorted(references())
 
 
 @pytest.mark.parametrize("module", ["formulas", "tampering"])

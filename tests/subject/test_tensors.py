@@ -39,6 +39,8 @@ def test_layouts_are_what_they_say():
     assert to_tensor(array, "float32", "cpu").is_contiguous()
     assert to_tensor(array, "float32", "cpu", "transposed").stride() == (1, 3)
     assert to_tensor(array, "float32", "cpu", "sliced").stride() == (8, 2)
+    image = to_tensor(np.zeros((2, 3, 4, 5)), "float32", "cpu", "channels_last")
+    assert image.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_the_array_is_not_shared():
@@ -53,7 +55,7 @@ def test_integers_stay_integers():
 
 
 def test_an_unknown_layout_is_a_sentence():
-    with pytest.raises(UsageError, match="layout 'diagonal' is not known; expected contiguous, transposed or sliced"):
+    with pytest.raises(UsageError, match="layout 'diagonal' is not known; expected contiguous, transposed, sliced or"):
         to_tensor(np.zeros(3), "float32", "cpu", "diagonal")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import as_dtype, as_dtype_of, stored
+from gradcheck.arithmetic.functions import as_dtype, as_dtype_of, fixed, stored
 from gradcheck.reference.registry import Kink, reference
 
 __all__ = ["log_softmax", "softmax", "softmin"]
@@ -52,7 +52,7 @@ def softmax(x: Any, *, dim: int, dtype: str | None = None) -> Any:
     """
     shape = np.shape(x)
     rows, dim = _at_least_1d(as_dtype(x, dtype), dim)
-    e = np.exp(rows - np.max(rows, axis=dim, keepdims=True)) if rows.size else rows
+    e = np.exp(rows - fixed(np.max(rows, axis=dim, keepdims=True))) if rows.size else rows
     y = e / np.sum(e, axis=dim, keepdims=True)
     saved = stored(y)
 
@@ -84,7 +84,7 @@ def log_softmax(x: Any, *, dim: int, dtype: str | None = None) -> Any:
     """
     shape = np.shape(x)
     rows, dim = _at_least_1d(as_dtype(x, dtype), dim)
-    shifted = rows - np.max(rows, axis=dim, keepdims=True) if rows.size else rows
+    shifted = rows - fixed(np.max(rows, axis=dim, keepdims=True)) if rows.size else rows
     y = shifted - np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True))
     saved = stored(y)
 

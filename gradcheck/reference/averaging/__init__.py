@@ -1,0 +1,1 @@
+"""Averages over training: of parameters (AveragedModel), of batch statistics (update_bn)."""

@@ -1,0 +1,1 @@
+"""What happens to gradients before a step: clipping by norm and by value, and the scaling of mixed precision."""

@@ -1,0 +1,1 @@
+"""Step rules: one step of every optimizer of ``torch.optim`` as a pure NumPy function, one file per family."""

@@ -1,0 +1,72 @@
+"""Building blocks of the step rules' ``inputs``: how histories of an optimizer are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["BETAS", "GRAD_KINDS", "RATES", "histories"]
+
+STEPS = (3, 5, 8, 1, 12, 20)
+
+GRAD_KINDS = ("ordinary", "integers", "wide", "subnormal", "huge", "special", "ties")
+"""Kinds of gradients; ties and integers hold zeros, wide and subnormal tiny numbers."""
+
+PAIR_KINDS = ("ordinary", "integers", "subnormal", "ties")
+"""Of complex gradients. PyTorch multiplies complex numbers by real ones as complex numbers, so that an infinity in one
+part makes NaN of the other."""
+
+PARAM_KINDS = ("ordinary", "ties", "wide")
+
+RATES = (0.01, 0.1, 0.5, 1.0, 0.003)
+BETAS = ((0.9, 0.999), (0.5, 0.75), (0.8, 0.99), (0.0, 0.9))
+
+
+def histories(
+    dims: tuple[int, int] = (0, 2),
+    least: int = 0,
+    complexes: bool = True,
+    sparse: Sequence[bool] = (False,),
+    groups: bool = True,
+    tensor_lr: bool = True,
+    **options: Sequence[Any],
+) -> Callable[[Any], dict[str, Any]]:
+    """Inputs of a step rule: one to three parameters, their gradients over some steps, and one value of each option.
+
+    dims: fewest and most dimensions of a parameter; least: its smallest side; options: values, the simplest first.
+    """
+
+    def inputs(draw: Any) -> dict[str, Any]:
+        steps = draw.choice(STEPS)
+        count = draw.choice((2, 1, 3))
+        pairs = complexes and draw.choice((False, False, False, True))
+        arrays: dict[str, Any] = {}
+        for i in range(count):
+            shape = (
+                (*draw.shape(dims, least=max(least, 1), most=24), 2)
+                if pairs
+                else draw.shape(dims, least=least, most=48)
+            )
+            grad = draw.array((steps, *shape), PAIR_KINDS if pairs else GRAD_KINDS)
+            arrays |= {f"param{i}": draw.array(shape, PARAM_KINDS), f"grad{i}": grad}
+        chosen = {name: draw.choice(values) for name, values in options.items()}
+        words = {"complex": True} if pairs else {}
+        return {**arrays, "steps": steps, **chosen, **words, **_history(draw, steps, count, pairs)}
+
+    def _history(draw: Any, steps: int, count: int, pairs: bool) -> dict[str, Any]:
+        words: dict[str, Any] = {}
+        if groups and count > 1 and draw.boolean():
+            name = draw.choice(tuple(options))
+            words["group1"] = ((name, draw.choice(options[name])),)
+        for word in ("missing", "zeroed"):
+            if draw.choice((False, False, True)):
+                words[word] = ((draw.integer(0, steps - 1), draw.integer(0, count - 1)),)
+        if draw.choice((False, False, True)):
+            words["grad_layout"] = draw.choice(("transposed", "sliced"))
+        if tensor_lr and draw.choice((False, False, False, True)):
+            words["lr_tensor"] = draw.choice(("float32", "float64"))
+        if not pairs and draw.choice(sparse):
+            words["sparse"] = True
+        return words
+
+    return inputs

@@ -1,0 +1,175 @@
+"""L-BFGS, which asks a closure for the loss and its gradient as often as it likes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from gradcheck.arithmetic import Mask
+from gradcheck.errors import ContractError
+from gradcheck.reference.optim.line_search import strong_wolfe
+from gradcheck.reference.optim.problems import PROBLEMS
+from gradcheck.reference.registry import enter
+
+__all__ = ["ClosureRule", "LBFGSState", "UndecidedError", "holds", "lbfgs"]
+
+Objective = Callable[[Any], tuple[Any, Any]]
+
+
+class UndecidedError(ContractError):
+    """A decision of the algorithm hangs on rounding errors: either branch is right."""
+
+
+def holds(condition: Any) -> bool:
+    """The truth of a comparison. Raises UndecidedError where the errors of its operands allow both."""
+    if isinstance(condition, Mask) and np.any(condition.undecided):
+        raise UndecidedError("a comparison is undecided within the bounds of its operands.")
+    return bool(condition.likely if isinstance(condition, Mask) else condition)
+
+
+class LBFGSState(NamedTuple):
+    """What is kept between calls; vectors are flat. None before the first call.
+
+    d, t: the last direction and step length; old_dirs, old_stps, ro: y = g - g', s = t·d and 1/(y·s) of the remembered
+    steps, oldest first; h_diag: the scale of the first approximation; prev_flat_grad, prev_loss: before the last step.
+    """
+
+    n_iter: int = 0
+    func_evals: int = 0
+    d: Any = None
+    t: Any = None
+    old_dirs: tuple[Any, ...] = ()
+    old_stps: tuple[Any, ...] = ()
+    ro: tuple[Any, ...] = ()
+    h_diag: Any = None
+    prev_flat_grad: Any = None
+    prev_loss: Any = None
+
+
+@dataclass(frozen=True)
+class ClosureRule:
+    """An optimizer that takes a closure: an Entry of the table. ``function(param, state, objective, **options)``."""
+
+    name: str
+    function: Callable[..., Any]
+    inputs: Callable[[Any], dict[str, Any]]
+    modes: tuple[str, ...] = ("loop",)
+    arrays: ClassVar[tuple[str, ...]] = ("param0",)
+    required: ClassVar[tuple[str, ...]] = ("param0",)
+    kind: ClassVar[str] = "optimizer"
+    elementwise: ClassVar[bool] = False
+    dtypes: ClassVar[tuple[str, ...]] = ("float64",)
+
+    @property
+    def title(self) -> str:
+        """The first line of the function's docstring: what it computes."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The optimizer's own options and PyTorch's defaults."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The options, the problem to minimise and how often ``step`` is called."""
+        return {**self.options, "problem": "quadratic", "calls": 3}
+
+
+def _inputs(draw: Any) -> dict[str, Any]:
+    """Few dimensions and few iterations: errors grow with both."""
+    search = draw.choice((None, "strong_wolfe"))
+    return {
+        "param0": draw.array((draw.choice((3, 2, 5)),), ("ordinary", "integers")),
+        "problem": draw.choice(tuple(PROBLEMS)) if search else draw.choice(("quadratic", "logistic")),
+        "calls": draw.choice((3, 1, 6)),
+        "lr": draw.choice((1.0, 0.5) if search else (0.1, 0.5)),
+        "max_iter": draw.choice((1, 2, 3)),
+        "history_size": draw.choice((100, 2, 1)),
+        "line_search_fn": search,
+    }
+
+
+def lbfgs(
+    param: Any, state: LBFGSState, objective: Objective, *, lr: Any = 1, max_iter: int = 20,
+    max_eval: int | None = None, tolerance_grad: Any = 1e-7, tolerance_change: Any = 1e-9, history_size: int = 100,
+    line_search_fn: str | None = None,
+) -> tuple[Any, LBFGSState]:  # fmt: skip
+    """L-BFGS (Nocedal 1980; two-loop recursion: Nocedal & Wright 2006, algorithm 7.4), param flat, shape (n,).
+
+    Each iteration steps along -H·g, H from the last history_size pairs (y, s) with y·s > 1e-10 on top of (y·s)/(y·y)·I.
+    The first step of all has length min(1, 1/‖g‖₁)·lr, the others lr, unless strong_wolfe (see line_search) finds one.
+    Stops after max_iter iterations or max_eval evaluations (5/4·max_iter), at ‖g‖∞ ≤ tolerance_grad, at ‖t·d‖∞ or a
+    change of the loss ≤ tolerance_change, and where d is no descent. Raises UndecidedError where a decision hangs on
+    rounding.
+    """
+    max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
+    loss, grad = objective(param)
+    evaluations = 1
+    s = state._replace(func_evals=state.func_evals + 1)
+    if holds(np.max(np.abs(grad)) <= tolerance_grad):
+        return param, s
+    for iteration in range(1, max_iter + 1):
+        s = _direction(s._replace(n_iter=s.n_iter + 1), grad, history_size)
+        s = s._replace(prev_flat_grad=grad, prev_loss=loss)
+        t = np.minimum(1.0, 1.0 / np.sum(np.abs(grad))) * lr if s.n_iter == 1 else lr
+        slope = np.sum(grad * s.d)
+        s = s._replace(t=t)
+        if holds(slope > -tolerance_change):
+            break
+        used = 0
+        if line_search_fn is not None:
+            ray = partial(_along, objective, param, s.d)
+            loss, grad, t, used = strong_wolfe(ray, t, s.d, loss, grad, slope, max_eval - evaluations, holds)
+            param = param + t * s.d
+        else:
+            param = param + t * s.d
+            if iteration != max_iter:
+                loss, grad = objective(param)
+                used = 1
+        evaluations += used
+        s = s._replace(t=t, func_evals=s.func_evals + used)
+        if iteration == max_iter or evaluations >= max_eval:
+            break
+        if holds(np.max(np.abs(grad)) <= tolerance_grad) or holds(np.max(np.abs(s.d * t)) <= tolerance_change):
+            break
+        if holds(np.abs(loss - s.prev_loss) < tolerance_change):
+            break
+    return param, s
+
+
+def _along(objective: Objective, start: Any, direction: Any, step: Any) -> tuple[Any, Any]:
+    return objective(start + step * direction)
+
+
+def _direction(s: LBFGSState, grad: Any, history_size: int) -> LBFGSState:
+    """The state with the new direction -H·g, and with the newest pair remembered."""
+    if s.n_iter == 1:
+        return s._replace(d=-grad, old_dirs=(), old_stps=(), ro=(), h_diag=1)
+    y, step = grad - s.prev_flat_grad, s.d * s.t
+    curvature = np.sum(y * step)
+    if holds(curvature > 1e-10):
+        s = s._replace(
+            old_dirs=(*s.old_dirs, y)[-history_size:],
+            old_stps=(*s.old_stps, step)[-history_size:],
+            ro=(*s.ro, 1.0 / curvature)[-history_size:],
+            h_diag=curvature / np.sum(y * y),
+        )
+    pairs = list(zip(s.old_dirs, s.old_stps, s.ro, strict=True))
+    q, shares = -grad, []
+    for y, step, ro in reversed(pairs):
+        shares.append(np.sum(step * q) * ro)
+        q = q - shares[-1] * y
+    r = q * s.h_diag
+    for (y, step, ro), share in zip(pairs, reversed(shares), strict=True):
+        r = r + (share - np.sum(y * r) * ro) * step
+    return s._replace(d=r)
+
+
+RULE = enter(ClosureRule("optim.LBFGS", lbfgs, _inputs))

@@ -1,0 +1,149 @@
+"""The decorator ``@step_rule``: one step of an optimizer as an entry of the table; the operations steps are made of.
+
+A rule is pure NumPy: ``step(param, grad, state, t, *, lr, …) -> (param, state)``. Arrays have one shape but for what
+the docstring says; ``state`` is a named tuple of arrays, ``None`` where an entry is not kept; ``t`` is the number of
+this step, from 1. Structural options (booleans, names) are Python's own; numbers are scalars of the arithmetic, see
+``scalar``. ``route`` is the implementation, where PyTorch's take different ways; ``stored`` marks what the for-loop
+writes to a tensor between operations, which a fused kernel keeps in registers. Complex parameters are pairs of reals.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gradcheck.reference.registry import enter
+
+__all__ = ["ENOUGH", "MODES", "StepRule", "addcdiv", "addcmul", "lerp", "nonzero", "step_rule", "zeros"]
+
+MODES = ("loop", "foreach", "fused", "differentiable", "capturable", "compile:eager")
+"""Implementations of a step: ``foreach=False``, ``foreach=True``, ``fused=True``, … ; capturable runs on CUDA alone."""
+
+ENOUGH = 4
+"""The largest number of parameters that a history may have."""
+
+Start = Callable[..., Any]
+
+HISTORY = {
+    "steps": None,
+    "group1": (),
+    "missing": (),
+    "zeroed": (),
+    "grad_layout": "as the parameter",
+    "lr_tensor": None,
+    "complex": False,
+    "sparse": False,
+}
+"""What a case says of a history besides the optimizer's options, with defaults. steps: how many, the leading axis of
+the gradients; group1: options, as pairs, of a second group that has the last parameter; missing and zeroed: pairs
+(step, parameter) at which the gradient is None, or zero; grad_layout: the layout of gradients in memory; lr_tensor: the
+dtype of lr as a tensor; complex: the last axis holds pairs of reals; sparse: gradients are sparse over rows."""
+
+
+@dataclass(frozen=True)
+class StepRule:
+    """One optimizer: its step, and how histories of it are drawn; an Entry of the table.
+
+    state: the named tuple that the step takes and returns; start: ``start(param, **options)`` gives it before the first
+    step; scalars: entries that are tensors of one element in float32; tensor_steps: modes in which t is such a tensor
+    and what follows from it is computed in float32; counts: whether PyTorch keeps t as ``state["step"]``.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    state: Any
+    inputs: Callable[[Any], dict[str, Any]]
+    modes: tuple[str, ...]
+    start: Start
+    scalars: tuple[str, ...] = ()
+    tensor_steps: tuple[str, ...] = ()
+    counts: bool = True
+    kind: ClassVar[str] = "optimizer"
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "float16", "bfloat16")
+    elementwise: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        """The first line of the function's docstring: what it computes."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """``param0, grad0, param1, …``; a gradient has one more axis in front, the steps."""
+        return tuple(f"{word}{i}" for i in range(ENOUGH) for word in ("param", "grad"))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The optimizer's own options and PyTorch's defaults."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("route", "rows")}
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The options, and what describes the history."""
+        return {**self.options, **HISTORY}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return ("param0", "grad0")
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """Which of ``route`` and ``rows`` (the mask of a sparse gradient's rows) the function asks for."""
+        return frozenset(inspect.signature(self.function).parameters) & {"route", "rows"}
+
+
+def zeros(state: Any) -> Start:
+    """A start with every entry zero, of the parameter's shape."""
+
+    def start(param: np.ndarray, **options: Any) -> Any:
+        return state(*(np.zeros(param.shape) for _ in state._fields))
+
+    return start
+
+
+def step_rule(
+    name: str,
+    *,
+    state: Any,
+    inputs: Callable[[Any], dict[str, Any]],
+    modes: tuple[str, ...] = ("loop",),
+    start: Start | None = None,
+    scalars: tuple[str, ...] = (),
+    tensor_steps: tuple[str, ...] = (),
+    counts: bool = True,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter the decorated function as the step rule of ``name``; the function itself is returned unchanged."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        enter(StepRule(name, function, state, inputs, modes, start or zeros(state), scalars, tensor_steps, counts))
+        return function
+
+    return register
+
+
+def nonzero(scalar: Any) -> bool:
+    """Whether a hyperparameter is not zero: PyTorch leaves operations out where it is."""
+    return float(scalar) != 0.0
+
+
+def lerp(a: Any, b: Any, weight: Any) -> Any:
+    """a + weight·(b - a), for weight < 1/2, b - (b - a)·(1 - weight) else: ``Tensor.lerp``, exact at both ends."""
+    if abs(float(weight)) < 0.5:
+        return a + weight * (b - a)
+    like = weight.as_operand(a) if hasattr(weight, "as_operand") else weight
+    return b - (b - a) * (1.0 - like)
+
+
+def addcmul(a: Any, b: Any, c: Any, value: Any = 1.0) -> Any:
+    """a + (value·b)·c, in the order of PyTorch's kernel."""
+    return a + value * b * c
+
+
+def addcdiv(a: Any, b: Any, c: Any, value: Any = 1.0) -> Any:
+    """a + (value·b)/c, in the order of PyTorch's kernel."""
+    return a + value * b / c

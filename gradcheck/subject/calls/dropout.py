@@ -1,0 +1,68 @@
+"""Dropout: PyTorch's own choice of elements, found by drawing it once more for ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from gradcheck.subject.adapters import adapter
+
+__all__: list[str] = []
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """PyTorch's generators at a seed; as they were, afterwards."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _drawing(operation: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation and the mask that it drew. ``plain`` draws in the same way, and zeroes what is dropped.
+
+    The seed follows from the case's own mask, so that cases differ and a case always draws the same.
+    """
+
+    def call(x: torch.Tensor, *, mask: torch.Tensor, p: float, training: bool, **words: Any) -> dict[str, torch.Tensor]:
+        seed = int(mask.count_nonzero())
+        with _seeded(seed, x.device):
+            outputs = {"value": operation(x, p=p, training=training, **words)}
+        if training and 0.0 < p < 1.0:
+            with _seeded(seed, x.device):
+                kept = plain(torch.ones_like(x.detach()), p, True) != 0.0
+            for axis, side in enumerate(mask.shape):
+                if side == 1:  # one choice for a channel
+                    kept = kept.narrow(axis, 0, 1)
+            outputs["mask"] = kept
+        return outputs
+
+    return call
+
+
+def _channels(x: torch.Tensor, p: float, training: bool) -> torch.Tensor:
+    return torch.feature_dropout(x, p, training)
+
+
+def _unbatched(inner: int) -> Callable[..., Any]:
+    """The same for (C, …), to which PyTorch adds a batch of one."""
+
+    def plain(x: torch.Tensor, p: float, training: bool) -> torch.Tensor:
+        if x.dim() == inner + 2:
+            return _channels(x, p, training)
+        return _channels(x.unsqueeze(0), p, training).squeeze(0)
+
+    return plain
+
+
+adapter("nn.functional.dropout")(_drawing(functional.dropout, torch.dropout))
+adapter("nn.functional.dropout1d")(_drawing(functional.dropout1d, _unbatched(1)))
+adapter("nn.functional.dropout2d")(_drawing(functional.dropout2d, _unbatched(2)))
+adapter("nn.functional.dropout3d")(_drawing(functional.dropout3d, _unbatched(3)))
+adapter("nn.functional.alpha_dropout")(_drawing(functional.alpha_dropout, torch.dropout))
+adapter("nn.functional.feature_alpha_dropout")(_drawing(functional.feature_alpha_dropout, _channels))

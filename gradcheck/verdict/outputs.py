@@ -1,0 +1,92 @@
+"""Verdicts on named arrays that are no outputs of an operation: within a bound, or exactly as they should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic import Bounded
+from gradcheck.cases.case import Case
+from gradcheck.verdict.compare import Worst, digest_of, error_ratios, worst_errors
+from gradcheck.verdict.compare import stored_bound as bound_of
+from gradcheck.verdict.verdict import Verdict, Witness
+
+__all__ = ["exact_verdict", "fact_verdict", "verdict", "within_bound"]
+
+
+def verdict(case: Case, output: str, status: str, **more: Any) -> Verdict:
+    """A verdict on an output of the case; without numbers unless they are given."""
+    words: dict[str, Any] = {
+        "error_over_bound": np.nan,
+        "error_over_storage_bound": np.nan,
+        "ulp": np.nan,
+        "digest": "",
+    }
+    return Verdict(
+        operation=case.operation,
+        mode=case.mode,
+        dtype=case.dtype,
+        device=case.device,
+        layout=case.layout,
+        output=output,
+        status=status,
+        case=str(case),
+        **{**words, **more},
+    )
+
+
+def fact_verdict(case: Case, output: str, wrong: tuple[str, ...]) -> Verdict:
+    """Whether a fact holds: ``wrong`` are sentences on what does not."""
+    if not wrong:
+        return verdict(case, output, "agrees", error_over_bound=0.0, error_over_storage_bound=0.0, ulp=0.0)
+    infinite = {"error_over_bound": np.inf, "error_over_storage_bound": np.inf, "ulp": np.inf}
+    return verdict(case, output, "deviates", words="; ".join(dict.fromkeys(wrong)), **infinite)
+
+
+def exact_verdict(case: Case, output: str, got: np.ndarray, should_be: np.ndarray, model: Any) -> Verdict:
+    """Equality, bit by bit but for the sign of zero."""
+    return within_bound(case, output, got, Bounded(np.asarray(should_be, dtype=np.float64), None, model), exact=True)
+
+
+def within_bound(
+    case: Case, output: str, got: np.ndarray, reference: Bounded, coarse: Bounded | None = None, exact: bool = False
+) -> Verdict:
+    """The array against the reference's bound, once it is stored; ``exact`` allows for no rounding on the way there.
+
+    got: float64 array holding numbers of the subject's format, of the reference's shape.
+    """
+    digest = digest_of(np.ascontiguousarray(got).tobytes())
+    if got.shape != reference.shape:
+        return fact_verdict(case, output, (f"{output} has shape {got.shape}, should be {reference.shape}",))
+    with np.errstate(all="ignore"):
+        if exact:
+            same = (got == reference.value) | (np.isnan(got) & np.isnan(reference.value))
+            ratios = np.where(same, 0.0, np.inf)
+            ulp = float(np.where(same, 0.0, np.abs(got - reference.value)).max(initial=0.0))
+            worst = Worst(float(ratios.max(initial=0.0)), float(ratios.max(initial=0.0)), ulp)
+        else:
+            worst = worst_errors(got, reference, coarse)
+            ratios = error_ratios(got, reference)
+            if coarse is not None and worst[1] > 1.0:
+                ratios = np.minimum(ratios, error_ratios(got, coarse))
+        status = "agrees" if worst[0] <= 1.0 else "coarse" if worst[1] <= 1.0 else "deviates"
+        witness = None if status == "agrees" else _witness(got, reference, ratios, exact)
+    numbers = dict(zip(("error_over_bound", "error_over_storage_bound", "ulp"), map(float, worst), strict=True))
+    return verdict(case, output, status, digest=digest, witness=witness, **numbers)
+
+
+def _witness(got: np.ndarray, reference: Bounded, ratios: np.ndarray, exact: bool) -> Witness:
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
+    bound = np.zeros(ratios.shape) if exact else np.broadcast_to(bound_of(reference), ratios.shape)
+    worst = float(ratios[index])
+    return Witness(
+        index=index,
+        inputs=(),
+        got=float(got[index]),
+        should_be=float(np.asarray(reference.value)[index]),
+        bound=float(bound[index]),
+        exceeding=int((ratios > 1.0).sum()),
+        elements=int(ratios.size),
+        excess=(("ordinary", worst),),
+    )

@@ -1,0 +1,73 @@
+"""Judge the rates and momenta that a scheduler yields, before and after a resume, and that it touches nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic import rounding_model
+from gradcheck.cases.case import AXES, Case
+from gradcheck.cases.inputs import arguments_of
+from gradcheck.errors import UsageError, choices
+from gradcheck.formats import format_named
+from gradcheck.reference.registry import entry_named
+from gradcheck.reference.schedule.evaluate import bounded_sequences, completed
+from gradcheck.reference.schedule.schedule import Schedule
+from gradcheck.subject.schedules import run_schedule
+from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
+from gradcheck.verdict.verdict import Verdict
+
+__all__ = ["judge_schedule"]
+
+FLOATS = rounding_model("float64")
+"""Python's floats, in which schedulers compute."""
+
+
+def judge_schedule(
+    case: Case, *, entry: Schedule | None = None, subject: Callable[..., Any] | None = None
+) -> list[Verdict]:
+    """Verdicts on ``lr`` and, where it is driven, ``momentum``, after every step; on ``resumed``, where the case has a
+    resume: the same bits as without one; and on ``rest``: what the scheduler must leave alone.
+
+    entry and subject stand in for the registered closed form and for PyTorch's class (planted faults). Raises
+    UsageError for a mode or dtype that the schedule does not have.
+    """
+    if entry is None:
+        entry = _schedule_named(case.operation)
+    case = _in_a_known_mode(case, entry)
+    arguments = completed(entry, arguments_of(case))
+    driven = run_schedule(entry, case, arguments, subject)
+    if driven.outcome != "ran":
+        return [verdict(case, "lr", driven.outcome, words=driven.words)]
+    model = rounding_model(case.dtype) if case.mode == "tensor" else FLOATS
+    expected = bounded_sequences(entry, arguments, model)
+    if "momentum" in expected and model is not FLOATS:
+        expected["momentum"] = bounded_sequences(entry, arguments, FLOATS)["momentum"]
+    verdicts = [within_bound(case, name, driven.outputs[name], reference) for name, reference in expected.items()]
+    if driven.resumed:
+        names = ("lr", *(name for name in driven.resumed if name != "lr"))
+        rows = len(driven.resumed["lr"])
+        got = np.concatenate([driven.resumed[name] for name in names], axis=1)
+        whole = np.concatenate([driven.outputs[name][-rows:] for name in names], axis=1)
+        verdicts.append(exact_verdict(case, "resumed", got, whole, FLOATS))
+    return [*verdicts, fact_verdict(case, "rest", driven.altered)]
+
+
+def _schedule_named(name: str) -> Schedule:
+    entry = entry_named(name)
+    if not isinstance(entry, Schedule):
+        raise UsageError(f"{name} is no schedule, but of kind {entry.kind!r}.")
+    return entry
+
+
+def _in_a_known_mode(case: Case, entry: Schedule) -> Case:
+    if case.mode == AXES["mode"]:
+        case = case.on(mode=entry.modes[0])
+    if case.mode not in entry.modes:
+        raise UsageError(f"mode {case.mode!r} is not one of {entry.name}; expected {choices(entry.modes)}.")
+    allowed = ("float64", "float32") if case.mode == "tensor" else ("float64",)
+    if format_named(case.dtype).name not in allowed:
+        raise UsageError(f"dtype {case.dtype!r}: mode {case.mode} of a schedule is in {choices(allowed)}.")
+    return case

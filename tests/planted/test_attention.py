@@ -1,0 +1,20 @@
+"""The planted faults of attention and recurrent layers are caught, with the operation named."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.planted.attention import FAULTS
+from tests.planted.plant import Fault, catches
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_the_fault_is_caught(fault: Fault) -> None:
+    from gradcheck.verdict.sentence import sentence
+
+    for dtype in fault.dtypes:
+        caught = next(catches(fault, dtype), None)
+        assert caught is not None, f"not caught in {dtype}: {fault}"
+        message = sentence(caught)
+        assert fault.reference.name in message
+        assert fault.blamed in message
