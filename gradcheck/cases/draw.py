@@ -202,6 +202,8 @@ def draw_case(operation: Entry, draw: Draw, seed: int) -> Case:
     """A case of the operation (dtype float64; move it with ``Case.on``)."""
     arguments: dict[str, Any] = operation.inputs(draw)
     cotangent, layout = draw.choice(COTANGENT_CHOICES), draw.choice(LAYOUT_CHOICES)
+    if not isinstance(operation, Reference):  # what other kinds of entries pull back is their own affair
+        cotangent = COTANGENT_CHOICES[0]
     return Case(operation.name, tuple(arguments.items()), seed, cotangent=cotangent, layout=layout)
 
 

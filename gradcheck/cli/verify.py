@@ -28,7 +28,7 @@ __all__ = ["verify"]
 @click.option("--device", "devices", multiple=True, metavar="D", help="cpu, cuda or cuda:N (repeatable; default cpu).")
 @click.option("--mode", "modes", multiple=True, metavar="M", help="A mode or a group of them (repeatable).")
 @click.option(
-    "--layout", "layouts", multiple=True, metavar="L", help="contiguous, transposed, sliced, channels_last (repeatable)."
+    "--layout", "layouts", multiple=True, metavar="L", help="contiguous, transposed, sliced or channels_last."
 )
 @click.option(
     "--cases", type=click.IntRange(min=0), default=60, show_default=True, help="Drawn cases per operation and dtype."

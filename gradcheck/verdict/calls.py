@@ -49,7 +49,7 @@ def judge_calls(case: Case, rule: ClosureRule, subject: Factory | None = None) -
     verdicts = [
         _verdict(
             case, name, "agrees" if ratio <= 1.0 else "deviates", ratio,
-            witness=witness if ratio > 1.0 else None, notes=(*notes, place) if ratio > 1.0 else notes,
+            witness=witness if ratio > 1.0 else None, words=place if ratio > 1.0 else "", notes=notes,
         )
         for name, (ratio, witness, place) in worst.items()
     ]  # fmt: skip

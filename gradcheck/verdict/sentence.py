@@ -33,7 +33,8 @@ def _finding(verdict: Verdict) -> str:
     if verdict.witness is None:
         tail = f" ({verdict.words})" if verdict.words else ""
         return f"{verdict.status}; worst error/bound {verdict.error_over_bound:.3g}, {verdict.ulp:.3g} ulp{tail}."
-    return f"{_how_much(verdict)}. {_witness(verdict.witness)}"
+    where = f" ({verdict.words})" if verdict.words else ""
+    return f"{_how_much(verdict)}{where}. {_witness(verdict.witness)}"
 
 
 def _how_much(verdict: Verdict) -> str:

@@ -262,10 +262,9 @@ def _excess(got: np.ndarray, value: np.ndarray, ratios: np.ndarray) -> tuple[tup
 def _finished(case: Case, name: str, output: _Output) -> Verdict:
     worst = output.worst
     status = "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"
-    notes = (f"worst at {output.words}",) if output.witness is not None else ()
-    words = "" if output.witness is not None else output.words
+    words = f"worst at {output.words}" if output.witness is not None else output.words
     digest = digest_of(b"".join(output.bits))
-    return _verdict(case, name, status, worst, digest, witness=output.witness, words=words, notes=notes)
+    return _verdict(case, name, status, worst, digest, witness=output.witness, words=words)
 
 
 def _untouched(case: Case, seen: Seen) -> Verdict:

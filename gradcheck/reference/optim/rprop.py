@@ -53,6 +53,8 @@ def rprop(
     silent = (grad == 0.0) | (state.prev == 0.0)
     agreement = np.where(silent, np.zeros_like(grad), stored(grad * state.prev))
     factor = np.where(agreement > 0.0, up, np.where(agreement < 0.0, down, np.ones_like(grad)))
-    step_size = np.minimum(np.maximum(stored(state.step_size * factor), least), most)
+    grown = stored(state.step_size * factor)
+    # As clamp has it: at the ends the derivative is still that of the inside.
+    step_size = np.where(grown < least, least, np.where(grown > most, most, grown))
     kept = np.where(agreement < 0.0, np.zeros_like(grad), grad)
     return param - sgn(kept) * stored(step_size), RpropState(kept, step_size)

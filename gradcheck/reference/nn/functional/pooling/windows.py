@@ -6,7 +6,7 @@ Tensors are worked on as planes, (batch and channels, elements), in which places
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
