@@ -88,14 +88,19 @@ def _always(operation: Reference, dtype: str, seed: int) -> Iterator[Case]:
     for variant in range(EXHAUSTIVE_VARIANTS):
         draw = SeededDraw(operation.name, seed, variant) if variant else Draw()
         drawn = draw_case(operation, draw, seed + variant).on(dtype=dtype)
-        rest = tuple((name, value) for name, value in drawn.arguments if name != first)
+        rest = [(name, value) for name, value in drawn.arguments if name != first]
         for side in REPEATED_SIDES:
             repeated = ArraySpec("repeated", (side,))
-            yield replace(drawn, arguments=((first, repeated), *rest), cotangent="repeated")
+            if not any(name in operation.drawn and value is not None for name, value in rest):
+                yield replace(drawn, arguments=((first, repeated), *rest), cotangent="repeated")
         if format_named(dtype).bits == 16:
             every = ArraySpec("every", (256, 256))
             for cotangent in ("ones", "ordinary"):
-                yield replace(drawn, arguments=((first, every), *rest), cotangent=cotangent)
+                beside = [
+                    (name, replace(value, shape=every.shape) if name in operation.drawn and value else value)
+                    for name, value in rest
+                ]
+                yield replace(drawn, arguments=((first, every), *beside), cotangent=cotangent)
 
 
 class _KinkDraw(Draw):

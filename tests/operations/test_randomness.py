@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, kstest
 
 from gradcheck.reference.registry import reference_named
 from gradcheck.subject.adapters import operation_named
@@ -102,3 +102,18 @@ def test_another_share_is_seen(wrong: Callable[[float], float]) -> None:
 def test_every_operation_that_draws_zeros_is_here() -> None:
     for name in SHAPES:
         assert reference_named(f"nn.functional.{name}").drawn == ("mask",)
+
+
+def slopes_of(seed: int, lower: float, upper: float) -> Any:
+    """The slopes that rrelu draws in training, as an array."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(seed)
+    return -torch.nn.functional.rrelu(-torch.ones(ELEMENTS), lower, upper, training=True).numpy()
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(0.125, 1.0 / 3.0), (0.1, 0.7)])
+def test_the_slopes_of_rrelu_are_uniform(lower: float, upper: float) -> None:
+    """The Kolmogorov-Smirnov test; and one that is uniform on a slightly wider interval fails it."""
+    slopes = slopes_of(0, lower, upper)
+    assert kstest(slopes, "uniform", (lower, upper - lower)).pvalue > SIGNIFICANCE
+    assert kstest(slopes, "uniform", (lower, 1.05 * (upper - lower))).pvalue < SIGNIFICANCE

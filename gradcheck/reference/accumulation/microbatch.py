@@ -13,25 +13,32 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, stored
+from gradcheck.reference.evaluate import float64_outputs
+from gradcheck.reference.registry import reference_named
 
 __all__ = ["accumulated", "count_of", "naive_factors", "part_weights"]
 
-BY_TARGET = ("nn.functional.nll_loss", "nn.functional.cross_entropy")
+BY_TARGET = ("nn.functional.nll_loss", "nn.functional.cross_entropy", "nn.functional.linear_cross_entropy")
 
 
 def count_of(operation: str, arguments: dict[str, Any]) -> float:
-    """What ``mean`` divides by: weights of targets that are not ignored, Σ weight, rows for ``batchmean``, elements."""
-    x, target, weight = arguments["x"], arguments.get("target"), arguments.get("weight")
-    if operation in BY_TARGET and target is not None and target.dtype.kind == "i":
+    """What ``mean`` divides by, or an even multiple of it for all parts of a batch.
+
+    The weights of the targets that are not ignored; Σ weight; rows for ``batchmean`` and ctc_loss; for all other losses
+    the number of losses that ``none`` gives.
+    """
+    target, weight = arguments.get("target"), arguments.get("weight")
+    if operation in BY_TARGET and target.dtype.kind == "i":
         valid = target != arguments.get("ignore_index", -100)
         return float(valid.sum() if weight is None else weight[np.where(valid, target, 0)][valid].sum())
-    if operation in BY_TARGET:
-        return float(x.size // x.shape[1 if x.ndim > 1 else 0])
     if arguments.get("reduction") == "batchmean":
-        return float(len(x))
+        return float(len(arguments["x"]))
     if weight is not None and operation in ("nn.functional.mse_loss", "nn.functional.l1_loss"):
         return float(weight.sum())
-    return float(x.size)
+    each = float64_outputs(
+        reference_named(operation), {**arguments, "reduction": "none"}, lambda _, shape: np.ones(shape)
+    )
+    return float(each["value"].size)
 
 
 def part_weights(counts: Sequence[float], reduction: str) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.functions import number, stored
-from gradcheck.reference.domains import elementwise, kink, rows_of_x
+from gradcheck.reference.domains import elementwise, hyperparameters, kink, rows_of_x
 from gradcheck.reference.registry import Kink, reference
 
 __all__ = [
@@ -84,19 +84,41 @@ def leaky_relu(x: Any, *, negative_slope: Any = 0.01) -> Any:
     return value, leaky_relu_vjp
 
 
+def _rrelu_inputs(draw: Any) -> dict[str, Any]:
+    shape = draw.shape()
+    training = draw.boolean()
+    return {
+        "x": draw.array(shape),
+        "slopes": draw.array(shape, ("inner",)) if training else None,
+        **hyperparameters(draw, lower=(0.125, 0.1, 0.25), upper=(1.0 / 3.0, 0.5, 0.7)),
+        "training": training,
+    }
+
+
 @reference(
     "nn.functional.rrelu",
-    inputs=elementwise(lambda **_: (0.0,), lower=(0.125, 0.1, 0.25), upper=(1.0 / 3.0, 0.5, 0.7), training=(False,)),
+    inputs=_rrelu_inputs,
+    drawn=("slopes",),
+    constant=("slopes",),
     elementwise=True,
-    rows=rows_of_x,
     kinks=(kink("x = 0", "the gradient is the negative slope", [0.0], [0.0], [0.375], lower=0.25, upper=0.5),),
 )
-def rrelu(x: Any, *, lower: Any = 0.125, upper: Any = 1.0 / 3.0, training: bool = False) -> Any:
-    """leaky_relu with slope (lower + upper)/2, its meaning in evaluation; same shape as x (Xu et al. 2015).
+def rrelu(x: Any, slopes: Any = None, *, lower: Any = 0.125, upper: Any = 1.0 / 3.0, training: bool = False) -> Any:
+    """leaky_relu with slope (lower + upper)/2, in training with a slope for each element; same shape as x.
 
-    In training the slopes are random: only ``training=False`` is covered here.
+    slopes: of x's shape, drawn by PyTorch from [lower, upper) for each element that is not positive, and stored for the
+    gradient, while the value is made of what was drawn. At 0 the negative side holds; a NaN passes the cotangent on in
+    training (Xu et al. 2015).
     """
-    return leaky_relu(x, negative_slope=(lower + upper) / 2.0)
+    if slopes is None:
+        return leaky_relu(x, negative_slope=(lower + upper) / 2.0)
+    negative = x <= 0
+    value = np.where(negative, stored(slopes) * x, x)
+
+    def rrelu_vjp(g: Any) -> dict[str, Any]:
+        return {"x": np.where(negative, slopes * g, g)}
+
+    return value, rrelu_vjp
 
 
 def _prelu_inputs(draw: Any) -> dict[str, Any]:

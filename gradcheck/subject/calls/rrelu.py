@@ -1,0 +1,27 @@
+"""How rrelu is called: in training its slopes are drawn again from the same state of the generator."""
+
+from __future__ import annotations
+
+import torch
+
+from gradcheck.subject.adapters import adapter
+
+__all__ = ["rrelu"]
+
+SEED = 0
+
+
+@adapter("nn.functional.rrelu")
+def rrelu(
+    x: torch.Tensor, slopes: torch.Tensor | None = None, training: bool = False, **options: float
+) -> torch.Tensor | dict[str, torch.Tensor]:
+    """``rrelu``, and in training the slopes: what ``aten::rrelu_with_noise`` writes beside its result."""
+    if not training:
+        return torch.nn.functional.rrelu(x, training=False, **options)  # type: ignore[arg-type]
+    torch.manual_seed(SEED)
+    value = torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]
+    torch.manual_seed(SEED)
+    noise = torch.empty_like(x, memory_format=torch.contiguous_format)
+    lower, upper = options.get("lower", 0.125), options.get("upper", 1.0 / 3.0)
+    torch.ops.aten.rrelu_with_noise(x.detach(), noise, lower, upper, True)
+    return {"value": value, "slopes": noise}
