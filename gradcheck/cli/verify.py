@@ -86,7 +86,7 @@ def _selection(names: tuple[str, ...], places: dict[str, tuple[str, ...]], cases
     for axis, known in (("layout", LAYOUTS), ("mode", known_modes(entries))):
         for word in places[f"{axis}s"]:
             if word not in known:
-                raise UsageError(f"{axis} {word!r} is not known here; expected {choices(known)}.")
+                raise UsageError(f"{axis} {word!r} is not known; expected {choices(known)}.")
     chosen: dict[str, Any] = {axis: tuple(dict.fromkeys(values)) for axis, values in places.items() if values}
     return Selection(operations=tuple(entry.name for entry in entries), cases=cases, seed=seed, **chosen)
 

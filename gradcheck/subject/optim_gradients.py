@@ -34,7 +34,9 @@ def step_gradients(
         for name, entry in was.state.items():
             # What has the parameter's shape is a leaf; the other entries have one element.
             value = (
-                leaves[name].clone() if name in leaves else torch.tensor(entry.array, dtype=getattr(torch, entry.dtype))
+                leaves[name].clone()
+                if name in leaves
+                else torch.tensor(entry.array, dtype=getattr(torch, entry.dtype), device=param.device)
             )
             optimizer.state[param][name] = value
         optimizer.step()

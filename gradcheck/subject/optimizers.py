@@ -103,11 +103,12 @@ def make_grad(step: int, i: int, history: History) -> torch.Tensor | None:
     if rows is None:
         return grad
     index = np.flatnonzero(rows)
-    values = grad[torch.as_tensor(index)]
+    values = grad[torch.as_tensor(index, device=grad.device)]
     if len(index):
         index = np.append(index, index[-1])
         values = torch.cat([values[:-1], values[-1:] / 2, values[-1:] - values[-1:] / 2])
-    return torch.sparse_coo_tensor(torch.as_tensor(index)[None], values, grad.shape, check_invariants=True)
+    places = torch.as_tensor(index, device=grad.device)[None]
+    return torch.sparse_coo_tensor(places, values, grad.shape, check_invariants=True)
 
 
 def _laid_out(array: np.ndarray, history: History, layout: str) -> torch.Tensor:
@@ -130,7 +131,8 @@ def build(history: History, params: list[torch.Tensor], subject: Factory | None 
     flags = {} if name in WITHOUT_FLAGS and mode in ("loop", "compile:eager") else FLAGS[mode]
     options = dict(history.options(0))
     if history.of("lr_tensor") and "lr" in options:
-        options["lr"] = torch.tensor(options["lr"], dtype=getattr(torch, history.of("lr_tensor")))
+        lr_dtype = getattr(torch, history.of("lr_tensor"))
+        options["lr"] = torch.tensor(options["lr"], dtype=lr_dtype, device=history.case.device)
     groups = [{"params": [p for i, p in enumerate(params) if history.last_group(i) == 0]}]
     second = [p for i, p in enumerate(params) if history.last_group(i) == 1]
     if second:
@@ -219,7 +221,7 @@ def _around(tensor: torch.Tensor) -> bytes:
     whole = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(tensor.untyped_storage())
     if whole.numel() == tensor.numel():
         return b""
-    outside = torch.ones(whole.shape, dtype=torch.bool)
+    outside = torch.ones(whole.shape, dtype=torch.bool, device=tensor.device)
     outside.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).fill_(False)
     return seen(whole[outside]).bits
 

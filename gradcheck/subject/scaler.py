@@ -71,7 +71,7 @@ def _through(scaler: Any, case: Case, grads: np.ndarray) -> tuple[dict[str, np.n
     columns["scale"].append(scaler.get_scale())
     columns["tracker"].append(float(scaler.state_dict()["_growth_tracker"]))
     for row in grads:
-        parameter = torch.nn.Parameter(torch.full(row.shape, 0.5, dtype=getattr(torch, case.dtype)))
+        parameter = torch.nn.Parameter(torch.full(row.shape, 0.5, dtype=getattr(torch, case.dtype), device=case.device))
         optimizer = _Counting(parameter)
         losses = to_tensor(row, case.dtype, "cpu")
         columns["scaled"].append(array_and_bits(scaler.scale(losses))[0])

@@ -125,7 +125,9 @@ class _Drive:
         return pair
 
     def _rate(self, lr: float) -> Any:
-        return torch.tensor(lr, dtype=getattr(torch, self.case.dtype)) if self.case.mode == "tensor" else lr
+        if self.case.mode != "tensor":
+            return lr
+        return torch.tensor(lr, dtype=getattr(torch, self.case.dtype), device=self.case.device)
 
     def _scheduler(self, optimizer: Any, more: dict[str, Any]) -> Any:
         options = own_options(self.entry, self.arguments) | more
@@ -155,7 +157,7 @@ def _called(entry: Schedule, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameter() -> torch.nn.Parameter:
-    return torch.nn.Parameter(torch.full((2, 2), 0.5))
+    return torch.nn.Parameter(torch.full((2, 2), 0.5, device="cpu"))
 
 
 class _Pair:
@@ -179,7 +181,7 @@ class _Pair:
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     def _step(self, t: int) -> None:
-        self.optimizer.step(lambda: torch.zeros(()))
+        self.optimizer.step(lambda: torch.zeros((), device="cpu"))
         arrays = self._drive.entry.arrays
         if arrays:
             self.scheduler.step(*(float(self._drive.arguments[name][t]) for name in arrays))

@@ -24,7 +24,7 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 
 def loader_order(samples: int, loader: Loader, epochs: int) -> list[list[tuple[int, ...]]]:
     """The indices of each batch of each epoch, as a ``DataLoader`` of the installed PyTorch serves them."""
-    serving = _data_loader(TensorDataset(torch.arange(samples)), loader)
+    serving = _data_loader(TensorDataset(torch.arange(samples, device="cpu")), loader)
     return [[tuple(batch.tolist()) for (batch,) in serving] for _ in range(epochs)]
 
 

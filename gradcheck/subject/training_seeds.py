@@ -143,7 +143,7 @@ def _leaf_in_place(device: str) -> None:
 
 
 def _dataset_moved(device: str) -> None:
-    TensorDataset(torch.ones(1)).to(device)  # type: ignore[attr-defined]
+    TensorDataset(torch.ones(1, device="cpu")).to(device)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

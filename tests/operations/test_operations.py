@@ -115,7 +115,7 @@ def test_the_vjp_is_linear_in_the_cotangent(
     """Twice the cotangent, a power of two, gives exactly twice the gradients, as long as nothing leaves the range."""
     from gradcheck.subject.run import run_case
 
-    others = tuple(kind for kind in KINDS if kind not in SMOOTH)
+    others = tuple(kind for kind in KINDS if kind not in SMOOTH or kind == "wide")  # which underflows on the way
     drawn = [
         draw_case(operation, ModeDraw(operation.name, 0, index, without=others, most=200), index) for index in range(5)
     ]

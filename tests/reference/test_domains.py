@@ -31,14 +31,25 @@ def test_numbers_have_no_rows() -> None:
     assert rows_of_x({"x": np.ones(())}) == ()
 
 
+NO_DEFAULT = {
+    "stride": "None stands for the window's size, which is said in words",
+    "size": "the default None needs a scale in its place",
+    "output_size": "the default None needs a ratio in its place",
+    "training": "batch_norm in training is the plain call",
+    "dim": "1 needs two dimensions, the last one does not",
+}
+"""Options of which the simplest case has another value than PyTorch's default, with the reason."""
+
+
 @pytest.mark.parametrize("name", references())
 def test_the_simplest_case_uses_the_defaults(name: str) -> None:
-    """What a failure shrinks to is the plain call."""
+    """What a failure shrinks to is the plain call; one number may stand there for every dimension."""
     entry = reference_named(name)
     simplest = dict(draw_case(entry, Draw(), 0).arguments)
     for option, default in entry.hyperparameters.items():
-        if option not in entry.required:
-            assert simplest.get(option, default) == default, option
+        if option not in entry.required and option not in NO_DEFAULT:
+            value = simplest.get(option, default)
+            assert value == default or (isinstance(value, tuple) and set(value) == {default}), option
 
 
 @pytest.mark.parametrize("name", references())
@@ -61,4 +72,5 @@ def test_every_option_is_drawn_with_at_least_two_values(name: str) -> None:
             if option in seen:
                 seen[option].add(repr(value))
     constant = {option for option, values in seen.items() if len(values) < 2}
-    assert constant <= ({"training"} if name == "nn.functional.rrelu" else set())
+    # Dropout inside attention is random: it has a reference of its own.
+    assert constant <= ({"dropout_p"} if "attention" in name else set())

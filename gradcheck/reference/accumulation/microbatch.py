@@ -27,7 +27,8 @@ def count_of(operation: str, arguments: dict[str, Any]) -> float:
     The weights of the targets that are not ignored; Σ weight; rows for ``batchmean`` and ctc_loss; for all other losses
     the number of losses that ``none`` gives.
     """
-    target, weight = arguments.get("target"), arguments.get("weight")
+    target: Any = arguments.get("target")
+    weight: Any = arguments.get("weight")
     if operation in BY_TARGET and target.dtype.kind == "i":
         valid = target != arguments.get("ignore_index", -100)
         return float(valid.sum() if weight is None else weight[np.where(valid, target, 0)][valid].sum())
