@@ -21,6 +21,7 @@ TORCH_OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "tanh": torch.tanh,
     "sum": torch.sum,
     "transpose": lambda a: a.permute(tuple(reversed(range(a.dim())))),
+    "detach": torch.Tensor.detach,
 }
 
 
@@ -61,6 +62,11 @@ class Torch:
     def zero(self, leaves: list[torch.Tensor], to_none: bool) -> None:
         """``zero_grad`` of an optimizer of these parameters."""
         torch.optim.SGD(leaves, lr=0.0).zero_grad(set_to_none=to_none)
+
+    def zero_in_place(self, leaf: torch.Tensor) -> None:
+        """``.grad.zero_()``, where there is one."""
+        if leaf.grad is not None:
+            leaf.grad.detach().zero_()
 
     def assign(self, leaf: torch.Tensor, array: np.ndarray | None) -> None:
         leaf.grad = None if array is None else self.tensor(array)

@@ -102,6 +102,12 @@ class History:
         self.subject.zero([leaf.tensor for leaf in leaves], to_none)
         self.compare()
 
+    def zero_in_place(self, leaf: Pair) -> None:
+        self.calls.append(f"{leaf.name}.grad.zero_()")
+        engine.zero(leaf.node, to_none=False)
+        self.subject.zero_in_place(leaf.tensor)
+        self.compare()
+
     def assign(self, leaf: Pair, array: np.ndarray | None) -> None:
         """Assign ``.grad``."""
         self.calls.append(f"{leaf.name}.grad = {'None' if array is None else 'an array'}")

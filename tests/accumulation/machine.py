@@ -61,7 +61,7 @@ class Accumulation(RuleBasedStateMachine):
         self._apply(name, a, self._pick(data, fitting), recording=recording)
 
     @precondition(lambda self: self.room)
-    @rule(data=st.data(), name=st.sampled_from(("tanh", "sum", "transpose")))
+    @rule(data=st.data(), name=st.sampled_from(("tanh", "sum", "transpose", "detach")))
     def transform(self, data: Any, name: str) -> None:
         self._apply(name, self._pick(data, self.usable))
 
@@ -92,6 +92,10 @@ class Accumulation(RuleBasedStateMachine):
     @rule(data=st.data(), to_none=st.booleans())
     def zero(self, data: Any, to_none: bool) -> None:
         self.history.zero(self.leaves[: data.draw(st.integers(1, len(self.leaves)))], to_none)
+
+    @rule(data=st.data())
+    def zero_in_place(self, data: Any) -> None:
+        self.history.zero_in_place(self._pick(data, self.leaves))
 
     @rule(data=st.data(), array=st.booleans())
     def assign(self, data: Any, array: bool) -> None:

@@ -83,19 +83,23 @@ def _leaves_of(node: Any) -> list[torch.Tensor]:
     return [leaf for below, _ in node.next_functions for leaf in _leaves_of(below)]
 
 
+PASSES = ("backward(", "grad(")
+
+
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "words", "calls"),
     [
-        (_SkipsOne, ".grad is"),
-        (_FiresTwice, "× the bound"),
-        (_Overwrites, "× the bound"),
-        (_Accumulates, ".grad is an array, should be None"),
-        (_KeepsGraphs, "should contain 'second time'"),
-        (_IgnoresInputs, ".grad is"),
-        (_NoVersion, "modified by an inplace operation"),
+        (_SkipsOne, ".grad is", ("zero_grad(",)),
+        (_FiresTwice, "× the bound", PASSES),
+        (_Overwrites, "× the bound", ("backward(",)),
+        (_Accumulates, ".grad is", ("grad(",)),
+        (_KeepsGraphs, "should contain 'second time'", PASSES),
+        (_IgnoresInputs, ".grad is", ("backward(",)),
+        (_NoVersion, "modified by an inplace operation", PASSES),
     ],
 )
-def test_a_planted_fault_is_caught_and_named(fault: type[Torch], words: str) -> None:
+def test_a_planted_fault_is_caught_and_named(fault: type[Torch], words: str, calls: tuple[str, ...]) -> None:
+    """The message says what is wrong, and its last line is the call that did it."""
     machine = type("Faulty", (Accumulation,), {"subject": fault, "dtypes": ("float64",)})
     many = settings(
         HISTORIES,
@@ -109,6 +113,7 @@ def test_a_planted_fault_is_caught_and_named(fault: type[Torch], words: str) -> 
         run_state_machine_as_test(machine, settings=many)
     assert words in str(caught.value)
     assert "after:" in str(caught.value)
+    assert str(caught.value).splitlines()[-1].startswith(calls)
 
 
 def test_a_gradient_stolen_where_it_must_be_copied_is_caught() -> None:

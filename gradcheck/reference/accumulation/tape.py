@@ -24,12 +24,13 @@ class Operation:
     """One kind of node: from the values of its parents to its value and a vjp for each parent.
 
     saves: from which parents need a gradient to the places that its backward reads: parents by number, -1 for the
-    result itself; view: whether the result shares its parent's memory.
+    result itself; view: whether the result shares its parent's memory; cuts: whether the graph ends here.
     """
 
     forward: Callable[..., tuple[Any, tuple[Vjp, ...]]]
     saves: Callable[[tuple[bool, ...]], tuple[int, ...]] = lambda needed: ()
     view: bool = False
+    cuts: bool = False
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -80,6 +81,7 @@ OPERATIONS = {
     "tanh": Operation(_tanh, lambda needed: (-1,)),
     "sum": Operation(_sum),
     "transpose": Operation(_transpose, view=True),
+    "detach": Operation(lambda a: (a, ()), view=True, cuts=True),
 }
 
 
@@ -125,7 +127,7 @@ def apply(name: str, *operands: Node, recording: bool = True) -> Node:
     outcome, vjps = operation.forward(*(operand.value for operand in operands))
     value = stored(lift(outcome, model))
     needed = tuple(operand.needs for operand in operands)
-    if not (recording and any(needed)):
+    if operation.cuts or not (recording and any(needed)):
         return Node(value, needs=False, memory=operands[0].base if operation.view else None)
     parents = tuple((operand, vjp) for operand, vjp in zip(operands, vjps, strict=True) if operand.needs)
     node = Node(value, needs=True, parents=parents, memory=operands[0].base if operation.view else None)
