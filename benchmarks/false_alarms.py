@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gradcheck.cases.corpus import corpus
 from gradcheck.formats import FORMATS
-from gradcheck.reference.registry import reference_named, select
+from gradcheck.reference.registry import Reference, reference_named, select
 
 CASES = 60
 
@@ -53,7 +53,7 @@ def judge_corpus(task: Task) -> tuple[Counter[str], list[str]]:
 
 def tasks(names: tuple[str, ...], seed: int) -> Iterator[Task]:
     """All operations and dtypes, seed after seed."""
-    operations = [reference.name for reference in select(names)]
+    operations = [entry.name for entry in select(names) if isinstance(entry, Reference)]
     for current in itertools.count(seed):
         for name, dtype in itertools.product(operations, FORMATS):
             yield name, dtype, current

@@ -31,7 +31,11 @@ __all__ = ["verify"]
     "--layout", "layouts", multiple=True, metavar="L", help="contiguous, transposed, sliced or channels_last."
 )
 @click.option(
-    "--cases", type=click.IntRange(min=0), default=60, show_default=True, help="Drawn cases per operation and dtype."
+    "--cases",
+    type=click.IntRange(min=0),
+    default=60,
+    show_default=True,
+    help="Drawn cases per operation and dtype; a history of an optimizer counts as four.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the drawn cases.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Worker processes (default: one per core).")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,9 @@ from gradcheck.reference.registry import Entry, Reference, entry_named
 __all__ = ["LAYOUTS", "Piece", "Selection", "cases_of", "known_modes", "modes_of", "pieces"]
 
 PIECE_CASES = 20
+
+HISTORY = 4
+"""A case of an optimizer is a history of many steps, each of them judged: it counts as so many cases."""
 
 COMPILED = 3
 """Drawn cases of a mode that compiles: each is compiled anew, which takes seconds."""
@@ -64,12 +68,18 @@ def pieces(selection: Selection) -> list[Piece]:
         for dtype, mode in itertools.product(selection.dtypes, modes_of(entry, selection.modes)):
             if dtype not in entry.dtypes:
                 continue
-            drawn = COMPILED if mode.startswith("compile:") else selection.cases
-            total = len(_fixed(entry, dtype, selection.seed, mode)) + min(drawn, selection.cases)
+            total = len(_fixed(entry, dtype, selection.seed, mode)) + _drawn(entry, mode, selection.cases)
             for device, layout in itertools.product(selection.devices, selection.layouts):
                 whole = Piece(name, dtype, device, layout, mode, selection.cases, selection.seed, start=0, stop=total)
                 found += list(_cut(whole))
     return found
+
+
+def _drawn(entry: Entry, mode: str, cases: int) -> int:
+    """How many cases are drawn of an entry in a mode, where so many are asked for."""
+    if entry.kind == "optimizer":
+        cases = math.ceil(cases / HISTORY)
+    return min(COMPILED, cases) if mode.startswith("compile:") else cases
 
 
 def modes_of(entry: Entry, words: tuple[str, ...]) -> tuple[str, ...]:
