@@ -4,8 +4,7 @@ Sources. N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed.
 fl(a op b) = (a op b)(1 + δ) + η), §3.1 (γ_n) and §3.3 (running error analysis). N. J. Higham & T. Mary, "A New Approach
 to Probabilistic Rounding Error Analysis", SIAM J. Sci. Comput. 41(5), 2019; M. P. Connolly, N. J. Higham & T. Mary,
 "Stochastic Rounding and Its Probabilistic Backward Error Analysis", SIAM J. Sci. Comput. 43(1), 2021, for the form in
-which the roundings need only be mean independent. C.-P. Jeannerod & S. M. Rump, "Improved Error Bounds for Inner
-Products in Floating-Point Arithmetic", SIAM J. Matrix Anal. Appl. 34(2), 2013, for sums in 16-bit arithmetic.
+which the roundings need only be mean independent.
 """
 
 from __future__ import annotations
@@ -104,9 +103,7 @@ class RoundingModel:
     def sum_factor(self, terms: int) -> float:
         """What Σ|terms| is multiplied by to bound the rounding of a sum of ``terms`` terms (terms - 1 additions).
 
-        The smaller of Higham's γ, which holds in any order, and the probabilistic bound exp(λ√n·u + n·u²/(1-u)) - 1. In
-        16-bit arithmetic, where a sum of like terms stalls, so that its roundings are anything but independent, it is
-        (n - 1)·u, which holds for every n (Jeannerod & Rump 2013).
+        The smaller of Higham's γ, which holds in any order, and the probabilistic bound exp(λ√n·u + n·u²/(1-u)) - 1.
         """
         factor = self._factors.get(terms)
         if factor is None:
@@ -115,8 +112,6 @@ class RoundingModel:
 
     def _sum_factor(self, additions: int) -> float:
         u = self.unit
-        if self.low_precision:
-            return additions * u
         probable = math.expm1(min(LAMBDA * math.sqrt(additions) * u + additions * u * u / (1.0 - u), 700.0))
         certain = additions * u / (1.0 - additions * u) if additions * u < 1.0 else math.inf
         return min(probable, certain)
