@@ -38,7 +38,7 @@ def test_a_coarse_fault_is_never_called_a_deviation(fault: Fault) -> None:
     for dtype in fault.dtypes:
         for case in cases_of(fault, dtype):
             for verdict in judge_case(case, **fault.planted()):
-    XX
+                known = verdict.status in ("agrees", "coarse") or ledger().match(verdict)
                 assert verdict.output != fault.blamed or known, verdict.case
 
 
@@ -54,7 +54,7 @@ def test_nothing_is_caught_where_nothing_was_planted(operation: str) -> None:
         small = (case for case in cases_of(untampered, dtype) if "every" not in str(case))
         for case in islice(small, min(40, settings.default.max_examples)):
             for verdict in judge_case(case):
-    XX
+                known = verdict.status in ("agrees", "coarse", "unsupported") or ledger().match(verdict)
                 assert known, sentence(verdict)
 
 
