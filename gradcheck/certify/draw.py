@@ -49,8 +49,8 @@ def any_case(operation: Reference, seed: int, index: int) -> Case:
 def _varied(case: Case) -> Case:
     """The case, but with ordinary cotangents in place of equal ones.
 
-    A long sum of equal terms stalls where it is added up in 16-bit arithmetic, rounded to nearest: its roundings are all
-    of one sign, and the probabilistic bound of a sum, which takes them for mean independent, claims nothing about it.
+    A long sum of equal terms stalls where it is added up in 16-bit arithmetic, rounded to nearest: its roundings are
+    all of one sign, and the probabilistic bound of a sum, which takes them for mean independent, claims nothing of it.
     """
     return case.on(cotangent="ordinary") if case.cotangent in ("ones", "integers") else case
 
