@@ -8,14 +8,15 @@ is the derivative of the vjp along h.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, Dual, RoundingModel
 from gradcheck.arithmetic.dual import tangent_of, ties_open
 from gradcheck.arithmetic.running import lift, lift_array
+from gradcheck.errors import MissingRuleError
 from gradcheck.reference.evaluate import Cotangent, bounded_outputs, evaluate
 from gradcheck.reference.registry import Reference
 
@@ -54,10 +55,10 @@ def bounded_tangents(
     with np.errstate(all="ignore"):
         for moved in _one_by_one(operation, arguments):
             values, _ = evaluate(operation, arguments, _duals(arguments, direction, [moved], model), _number(model))
-            for name, value in values.items():
-                found[name] = lift(_primal(value), model)
-                if name not in operation.aux:
-                    _accumulate(found, tangent_name(name), lift(tangent_of(value), model))
+            found |= {name: lift(_primal(value), model) for name, value in values.items()}
+            ends = {name: value for name, value in values.items() if name not in operation.aux}
+            tangents = {tangent_name(name): lift(tangent_of(value), model) for name, value in ends.items()}
+            found |= _added([{name: found[name] for name in tangents if name in found}, tangents])
     return found
 
 
@@ -65,35 +66,61 @@ def bounded_hvps(
     operation: Reference, arguments: dict[str, Any], cotangent: Cotangent, direction: Direction, model: RoundingModel
 ) -> Outputs:
     """Derivatives of the gradients along the direction, with the cotangents held."""
-    found: Outputs = {}
-    with np.errstate(all="ignore"), ties_open():
-        for moved in _one_by_one(operation, arguments):
-            duals = _duals(arguments, direction, [moved], model)
-            values, pullback = evaluate(operation, arguments, duals, _number(model))
-            cotangents = {
-                name: lift_array(cotangent(name, np.shape(value)), lift(_primal(value), model).model)
-                for name, value in values.items()
-                if name not in operation.aux
-            }
-            for name, gradient in pullback(cotangents).items():
-                _accumulate(found, hvp_name(_argument(name)), lift(tangent_of(gradient), model))
-    return found
+
+    def evaluated(moved: str) -> Outputs:
+        duals = _duals(arguments, direction, [moved], model)
+        values, pullback = evaluate(operation, arguments, duals, _number(model))
+        cotangents = {
+            name: lift_array(cotangent(name, np.shape(value)), lift(_primal(value), model).model)
+            for name, value in values.items()
+            if name not in operation.aux
+        }
+        return {
+            hvp_name(_argument(name)): lift(tangent_of(gradient), model)
+            for name, gradient in pullback(cotangents).items()
+        }
+
+    return _added(_with_ties_open(evaluated, moved) for moved in _one_by_one(operation, arguments))
 
 
 def bounded_second_tangents(
     operation: Reference, arguments: dict[str, Any], direction: Direction, model: RoundingModel
 ) -> Outputs:
     """Second derivatives of the values along the direction: dual numbers of dual numbers."""
-    found: Outputs = {}
+
+    def evaluated(pair: tuple[str, str]) -> Outputs:
+        duals = _duals(arguments, direction, list(pair), model)
+        values, _ = evaluate(operation, arguments, duals, _number(model))
+        return {
+            tangent_name(name, 2): lift(tangent_of(tangent_of(value, 1)), model)
+            for name, value in values.items()
+            if name not in operation.aux
+        }
+
     names = _one_by_one(operation, arguments)
-    with np.errstate(all="ignore"), ties_open():
-        for inner, outer in itertools.product(names, names):
-            duals = _duals(arguments, direction, [inner, outer], model)
-            values, _ = evaluate(operation, arguments, duals, _number(model))
-            for name, value in values.items():
-                if name not in operation.aux:
-                    _accumulate(found, tangent_name(name, 2), lift(tangent_of(tangent_of(value, 1)), model))
-    return found
+    return _added(_with_ties_open(evaluated, pair) for pair in itertools.product(names, names))
+
+
+M = TypeVar("M")
+
+
+def _with_ties_open(evaluated: Callable[[M], Outputs], moved: M) -> Outputs:
+    """At a kink the derivative of either side counts, unless the reference cannot go on with an open mask."""
+    with np.errstate(all="ignore"):
+        try:
+            with ties_open():
+                return evaluated(moved)
+        except MissingRuleError:
+            return evaluated(moved)
+
+
+def _added(parts: Iterable[Outputs]) -> Outputs:
+    """Output by output."""
+    total: Outputs = {}
+    for part in parts:
+        for name, output in part.items():
+            total[name] = total[name] + output if name in total else output
+    return total
 
 
 def _one_by_one(operation: Reference, arguments: dict[str, Any]) -> list[str]:
@@ -131,10 +158,6 @@ def _duals(
 
 def _number(model: RoundingModel) -> Callable[[float], Any]:
     return lambda number: lift(number, model)
-
-
-def _accumulate(found: Outputs, name: str, part: Bounded) -> None:
-    found[name] = found[name] + part if name in found else part
 
 
 def _argument(gradient: str) -> str:

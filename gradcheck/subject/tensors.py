@@ -66,7 +66,10 @@ def bits_of(tensor: torch.Tensor) -> bytes:
 
 def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
     """The tensor's numbers in float64, exactly, and its elements in row-major order, byte by byte; dense if sparse."""
-    here = tensor.detach().to_dense().cpu()
+    here = tensor.detach().to_dense()
+    if here._is_zerotensor():  # zeros that forward mode has not written down yet
+        here = torch.zeros(here.shape, dtype=here.dtype, device=here.device)
+    here = here.cpu()
     if here.dtype is torch.bfloat16:  # which NumPy does not have
         return here.to(torch.float64).numpy(), here.view(torch.int16).numpy().tobytes()
     native = here.numpy()
