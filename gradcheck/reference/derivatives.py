@@ -110,7 +110,7 @@ def _with_ties_open(evaluated: Callable[[M], Outputs], moved: M) -> Outputs:
         try:
             with ties_open():
                 return evaluated(moved)
-        except MissingRuleError:
+        except (MissingRuleError, TypeError, ValueError):  # a mask is no array for whoever assigns or indexes by it
             return evaluated(moved)
 
 

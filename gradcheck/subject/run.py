@@ -24,7 +24,7 @@ SETTINGS = ("default",)
 
 _NO_KERNEL = re.compile(
     r"not implemented|does not support it|not supported|NotImplemented|no (available )?kernel|no viable backend|"
-    r"Could not run",
+    r"Could not run|vmap: (It looks like|called random|we do not yet)",
     re.IGNORECASE,
 )
 
