@@ -51,15 +51,15 @@ def bounded_tangents(
     operation: Reference, arguments: dict[str, Any], direction: Direction, model: RoundingModel
 ) -> Outputs:
     """Values, and their derivatives along the direction."""
-    found: Outputs = {}
+    outputs: Outputs = {}
+    tangents: list[Outputs] = []
     with np.errstate(all="ignore"):
         for moved in _one_by_one(operation, arguments):
             values, _ = evaluate(operation, arguments, _duals(arguments, direction, [moved], model), _number(model))
-            found |= {name: lift(_primal(value), model) for name, value in values.items()}
+            outputs = {name: lift(_primal(value), model) for name, value in values.items()}
             ends = {name: value for name, value in values.items() if name not in operation.aux}
-            tangents = {tangent_name(name): lift(tangent_of(value), model) for name, value in ends.items()}
-            found |= _added([{name: found[name] for name in tangents if name in found}, tangents])
-    return found
+            tangents.append({tangent_name(name): lift(tangent_of(value), model) for name, value in ends.items()})
+        return outputs | _added(tangents)
 
 
 def bounded_hvps(

@@ -56,7 +56,7 @@ class Prepared:
             aux=self.operation.aux,
             cotangent=lambda output, value: _cotangent(self.case, output, value),
             tangent=lambda name: _direction(self.case, name, self.arguments[name]),
-            inplace=self._inplace(),
+            inplace=self._inplace() if self.case.mode == "inplace" else None,
             batch=lambda: Batch(self),
         )
 

@@ -14,7 +14,8 @@ from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import digest_of, error_ratios, stored_bound, worst_errors
 from gradcheck.verdict.oracles import oracle_outputs
-from gradcheck.verdict.verdict import Verdict, Witness
+from gradcheck.verdict.verdict import Verdict
+from gradcheck.verdict.witness import witness_of
 
 __all__ = ["bounds_of", "error_ratios", "judge_against", "judge_case", "judge_observed", "stored_bound"]
 
@@ -102,53 +103,14 @@ def _judge_output(
         ratios = error_ratios(got, reference)
         if status == "deviates" and coarse is not None:
             ratios = np.minimum(ratios, error_ratios(got, coarse))
-        witness = _witness(case, arguments, got, reference, ratios)
+        witness = witness_of(got, reference, ratios, arguments, _nan_inputs(case, arguments))
     return _verdict(case, name, status, *worst, digest, witness=witness, notes=notes)
 
 
-def _witness(case: Case, arguments: dict[str, Any], got: np.ndarray, reference: Bounded, ratios: np.ndarray) -> Witness:
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
-    bound = np.broadcast_to(stored_bound(reference), ratios.shape)
-    inputs = tuple(
-        (name, float(array[index]))
-        for name, array in arguments.items()
-        if isinstance(array, np.ndarray) and array.shape == ratios.shape
-    )
-    return Witness(
-        index=index,
-        inputs=inputs,
-        got=float(got[index]),
-        should_be=float(np.asarray(reference.value)[index]),
-        bound=float(bound[index]),
-        exceeding=int((ratios > 1.0).sum()),
-        elements=int(ratios.size),
-        excess=_excess(_nan_inputs(case, arguments, ratios), got, np.asarray(reference.value), ratios),
-    )
-
-
-def _nan_inputs(case: Case, arguments: dict[str, Any], ratios: np.ndarray) -> Any:
+def _nan_inputs(case: Case, arguments: dict[str, Any]) -> Any:
     """Where an output element depends on one element of the first array alone, and that is NaN."""
     operation = reference_named(case.operation)
-    return np.isnan(arguments[operation.arrays[0]]) if operation.elementwise else np.zeros(ratios.shape, dtype=bool)
-
-
-def _excess(
-    nan_inputs: np.ndarray, got: np.ndarray, value: np.ndarray, ratios: np.ndarray
-) -> tuple[tuple[str, float], ...]:
-    """Worst ratio above 1 by kind of element (see Witness)."""
-    kinds = {
-        "nan input": nan_inputs,
-        "nan": np.isnan(got) != np.isnan(value),
-        "overflow": np.isinf(got) & np.isfinite(value),
-        "ordinary": np.ones(ratios.shape, dtype=bool),
-    }
-    left, excess = ratios > 1.0, []
-    for kind, mask in kinds.items():
-        here = left & mask
-        if here.any():
-            excess.append((kind, float(ratios[here].max())))
-        left = left & ~mask
-    return tuple(excess)
+    return np.isnan(arguments[operation.arrays[0]]) if operation.elementwise else False
 
 
 def _place_notes(operation: Reference, case: Case, observed: Observed) -> dict[str, tuple[str, ...]]:

@@ -26,8 +26,9 @@ from gradcheck.reference.registry import entry_named
 from gradcheck.subject.optim_gradients import step_gradients
 from gradcheck.subject.optimizers import Entry, Factory, Moment, Seen, run_history
 from gradcheck.verdict.calls import judge_calls
-from gradcheck.verdict.compare import Worst, digest_of, error_ratios, stored_bound, worst_errors
+from gradcheck.verdict.compare import Worst, digest_of, error_ratios, worst_errors
 from gradcheck.verdict.verdict import Verdict, Witness
+from gradcheck.verdict.witness import witness_of
 
 __all__ = ["before_step", "judge_history", "judge_seen"]
 
@@ -228,35 +229,7 @@ def _witness(before: Before, got: np.ndarray, reference: Bounded, coarse: Bounde
     ratios = error_ratios(got, reference)
     if coarse is not None:
         ratios = np.minimum(ratios, error_ratios(got, coarse))
-    index = tuple(int(k) for k in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
-    arrays = {"param": before.param, "grad": before.grad, **before.state}
-    value = np.asarray(reference.value)
-    return Witness(
-        index=index,
-        inputs=tuple((name, float(array[index])) for name, array in arrays.items() if array.shape == ratios.shape),
-        got=float(got[index]),
-        should_be=float(value[index]),
-        bound=float(np.broadcast_to(stored_bound(reference), ratios.shape)[index]),
-        exceeding=int((ratios > 1.0).sum()),
-        elements=int(ratios.size),
-        excess=_excess(got, value, ratios),
-    )
-
-
-def _excess(got: np.ndarray, value: np.ndarray, ratios: np.ndarray) -> tuple[tuple[str, float], ...]:
-    """Worst ratio above 1 by kind of element (see Witness)."""
-    kinds = {
-        "nan": np.isnan(got) != np.isnan(value),
-        "overflow": np.isinf(got) & np.isfinite(value),
-        "ordinary": np.ones(ratios.shape, dtype=bool),
-    }
-    left, excess = ratios > 1.0, []
-    for kind, mask in kinds.items():
-        here = left & mask
-        if here.any():
-            excess.append((kind, float(ratios[here].max())))
-        left = left & ~mask
-    return tuple(excess)
+    return witness_of(got, reference, ratios, {"param": before.param, "grad": before.grad, **before.state})
 
 
 def _finished(case: Case, name: str, output: _Output) -> Verdict:

@@ -136,7 +136,8 @@ def test_finding_nearest_forward_and_backward_use_different_elements(shape: str,
 
 def test_finding_places_that_are_nan_are_not_taken_for_minus_one() -> None:
     """PyTorch's documentation says that they are."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     grid = torch.full((1, 1, 1, 2), float("nan"))
     image = torch.arange(1.0, 5.0).reshape(1, 1, 2, 2)
 

@@ -33,7 +33,8 @@ SHAPES = {
 
 def kept_by(name: str, p: float, seed: int) -> Any:
     """Which elements an operation keeps of ones, out of its output; a tensor of booleans of the input's shape."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     torch.manual_seed(seed)
     output = getattr(torch.nn.functional, name)(torch.ones(SHAPES[name]), p=p, training=True)
     return output > 0.0
@@ -71,7 +72,8 @@ def test_neighbours_are_drawn_independently(name: str) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_mask_of_the_adapter_is_the_one_of_the_output(name: str) -> None:
     """What the reference is given as drawn is what the operation really did: seen in its output, which has no zeros."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     call = operation_named(f"nn.functional.{name}")
     x = torch.full((5, 4, 3, 2), 3.0)
     if name in ("dropout1d", "dropout3d"):
@@ -85,7 +87,8 @@ def test_the_mask_of_the_adapter_is_the_one_of_the_output(name: str) -> None:
 
 
 def test_the_adapter_leaves_the_generator_as_it_was() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     before = torch.get_rng_state()
     x = torch.ones(10)
     operation_named("nn.functional.dropout")(x, mask=x > 0, p=0.5, training=True)
@@ -106,7 +109,8 @@ def test_every_operation_that_draws_zeros_is_here() -> None:
 
 def slopes_of(seed: int, lower: float, upper: float) -> Any:
     """The slopes that rrelu draws in training, as an array."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     torch.manual_seed(seed)
     return -torch.nn.functional.rrelu(-torch.ones(ELEMENTS), lower, upper, training=True).numpy()
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from gradcheck.subject.adapters import adapter
+from gradcheck.subject.seeding import seeded
 
 __all__: list[str] = []
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """PyTorch's generators at a seed; as they were, afterwards."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def _drawing(operation: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,10 +22,10 @@ def _drawing(operation: Callable[..., Any], plain: Callable[..., Any]) -> Callab
 
     def call(x: torch.Tensor, *, mask: torch.Tensor, p: float, training: bool, **words: Any) -> dict[str, torch.Tensor]:
         seed = int(mask.count_nonzero())
-        with _seeded(seed, x.device):
+        with seeded(seed, x.device):
             outputs = {"value": operation(x, p=p, training=training, **words)}
         if training and 0.0 < p < 1.0:
-            with _seeded(seed, x.device):
+            with seeded(seed, x.device):
                 kept = plain(torch.ones_like(x.detach()), p, True) != 0.0
             for axis, side in enumerate(mask.shape):
                 if side == 1:  # one choice for a channel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from gradcheck.subject.adapters import adapter
+from gradcheck.subject.seeding import seeded
 
 __all__ = ["rrelu"]
 
@@ -18,10 +19,10 @@ def rrelu(
     """``rrelu``, and in training the slopes: what ``aten::rrelu_with_noise`` writes beside its result."""
     if not training:
         return torch.nn.functional.rrelu(x, training=False, **options)  # type: ignore[arg-type]
-    torch.manual_seed(SEED)
-    value = torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]
-    torch.manual_seed(SEED)
+    with seeded(SEED, x.device):
+        value = torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]
     noise = torch.empty_like(x, memory_format=torch.contiguous_format)
     lower, upper = options.get("lower", 0.125), options.get("upper", 1.0 / 3.0)
-    torch.ops.aten.rrelu_with_noise(x.detach(), noise, lower, upper, True)
+    with seeded(SEED, x.device):
+        torch.ops.aten.rrelu_with_noise(x.detach(), noise, lower, upper, True)
     return {"value": value, "slopes": noise}
