@@ -43,9 +43,9 @@ def count_of(operation: str, arguments: dict[str, Any]) -> float:
 
 
 def part_weights(counts: Sequence[float], reduction: str) -> list[float]:
-    """The factor of each part's loss: its share of what the mean divides by; 1 for a sum."""
+    """The factor of each part's loss: its share of what the mean divides by; 1 for a sum, and for no reduction."""
     total = sum(counts)
-    return [1.0 if reduction == "sum" else count / total if total else float("nan") for count in counts]
+    return [1.0 if reduction in ("sum", "none") else count / total if total else float("nan") for count in counts]
 
 
 def naive_factors(counts: Sequence[float]) -> list[float]:
