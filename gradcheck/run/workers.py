@@ -90,6 +90,7 @@ def _lost(case: Case, status: str, words: str) -> Verdict:
         dtype=case.dtype,
         device=case.device,
         layout=case.layout,
+        setting=case.setting,
         output="value",
         status=status,
         error_over_bound=nan,

@@ -108,6 +108,6 @@ def _ratio(got: Any, expected: Bounded | None) -> tuple[float, Witness | None]:
 def _verdict(case: Case, output: str, status: str, ratio: float, **more: Any) -> Verdict:
     return Verdict(
         operation=case.operation, mode=case.mode, dtype=case.dtype, device=case.device, layout=case.layout,
-        output=output, status=status, error_over_bound=ratio, error_over_storage_bound=ratio, ulp=np.nan,
-        case=str(case), digest="", **more,
+        setting=case.setting, output=output, status=status, error_over_bound=ratio, error_over_storage_bound=ratio,
+        ulp=np.nan, case=str(case), digest="", **more,
     )  # fmt: skip

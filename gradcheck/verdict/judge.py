@@ -140,6 +140,7 @@ def _verdict(
         dtype=case.dtype,
         device=case.device,
         layout=case.layout,
+        setting=case.setting,
         output=output,
         status=status,
         error_over_bound=ratio,

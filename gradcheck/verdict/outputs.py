@@ -29,6 +29,7 @@ def verdict(case: Case, output: str, status: str, **more: Any) -> Verdict:
         dtype=case.dtype,
         device=case.device,
         layout=case.layout,
+        setting=case.setting,
         output=output,
         status=status,
         case=str(case),

@@ -255,6 +255,7 @@ def _verdict(case: Case, output: str, status: str, worst: Worst, digest: str, **
         dtype=case.dtype,
         device=case.device,
         layout=case.layout,
+        setting=case.setting,
         output=output,
         status=status,
         error_over_bound=worst.ratio,

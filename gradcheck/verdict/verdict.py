@@ -52,12 +52,13 @@ class Verdict:
     digest: str
     words: str = ""
     witness: Witness | None = None
+    setting: str = "default"
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The fields that ``--json`` promises; ratios that are infinite or unknown are null."""
         names = (
-            "operation", "mode", "dtype", "device", "layout", "output", "status", "error_over_bound",
+            "operation", "mode", "dtype", "device", "layout", "setting", "output", "status", "error_over_bound",
             "error_over_storage_bound", "ulp", "case", "digest",
         )  # fmt: skip
         fields = {name: getattr(self, name) for name in names}

@@ -13,7 +13,7 @@ from gradcheck.cli import main
 
 GRADCHECK = [sys.executable, "-m", "gradcheck"]
 FIELDS = {
-    "operation", "mode", "dtype", "device", "layout", "output", "status", "error_over_bound",
+    "operation", "mode", "dtype", "device", "layout", "setting", "output", "status", "error_over_bound",
     "error_over_storage_bound", "ulp", "case", "digest",
 }  # fmt: skip
 
