@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/against_others.py``: the faults, the inputs, and the tools that look for them."""
