@@ -15,7 +15,7 @@ LAYERS = (
     ("cases",),
     ("subject",),
     ("verdict",),
-    ("certify", "audit", "run", "walkthrough"),
+    ("certify", "audit", "run", "record", "walkthrough"),
     ("cli", "__main__"),
 )
 """From what knows nothing to what knows everything; docs/architecture.md has the same table."""

@@ -74,6 +74,13 @@ class Entry:
             and re.search(self.case, verdict.case) is not None
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name, as in the ledger's file; a size that is infinite is left out."""
+        fields = {name: value for name, value in vars(self).items() if value not in ("", math.inf)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()} | {
+            "torch": str(self.torch)
+        }
+
     def is_of(self, element: str) -> bool:
         """Whether it concerns that kind of elements."""
         return element == self.element or (isinstance(self.element, tuple) and element in self.element)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["STATUSES", "Verdict", "Witness"]
 
-STATUSES = ("agrees", "coarse", "deviates", "raises", "unsupported", "crashed", "timed out")
-"""From right to wrong to not known. `coarse`: within the bound of rounding every operation to the storage dtype."""
+STATUSES = ("agrees", "coarse", "deviates", "raises", "unsupported", "absent", "crashed", "timed out")
+"""From right to wrong to not known. `coarse`: within the bound of rounding every operation to the storage dtype;
+`absent`: this PyTorch has no function of that name, or not with such a parameter."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Verdict:
     """One output judged. The ratios are worst errors over bounds (at most 1: as right as the dtype allows).
 
     error_over_bound: against the bound of `agrees`; error_over_storage_bound: against that of `coarse`; ulp: the
-    worst error in units in the last place; digest: of the output's bits; words: PyTorch's, or what was noticed.
+    worst error in units in the last place; digest: of the output's bits; words: PyTorch's, or what was noticed;
+    seconds: its share of the time that the case took (all outputs have the same).
     """
 
     operation: str
@@ -54,6 +57,7 @@ class Verdict:
     witness: Witness | None = None
     setting: str = "default"
     notes: tuple[str, ...] = ()
+    seconds: float = field(default=math.nan, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The fields that ``--json`` promises; ratios that are infinite or unknown are null."""
