@@ -120,12 +120,13 @@ class Record:
         medians = {tuple(row[:width]): row[width] for row in self.rows(_medians(axes), run.number)}
         found = []
         for row in self.rows(sums, run.number):
-            place = tuple(row[:width])
+            at = tuple(row[:width])
             verdicts, cases, known, worst, storage, ulp, seconds = row[width:]
-            middle = medians.get(place)
-            numbers = (math.nan if number is None else number for number in (worst, middle, storage, ulp))
-            names = dict(zip(by, place, strict=True))
-            found.append(Figures(names, verdicts, cases, known, counts[place], *numbers, seconds))
+            worst, middle, storage, ulp = (
+                math.nan if number is None else number for number in (worst, medians.get(at), storage, ulp)
+            )
+            names = dict(zip(by, at, strict=True))
+            found.append(Figures(names, verdicts, cases, known, counts[at], worst, middle, storage, ulp, seconds))
         return found
 
     def entries(self, run: Run, **places: str) -> list[Known]:
