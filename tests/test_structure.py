@@ -16,6 +16,7 @@ LAYERS = (
     ("subject",),
     ("verdict",),
     ("certify", "audit", "run", "record", "walkthrough"),
+    ("report",),
     ("cli", "__main__"),
 )
 """From what knows nothing to what knows everything; docs/architecture.md has the same table."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.cases.case import ArraySpec, Case
+from gradcheck.cases.sweep import swept
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import Format, format_named
 
@@ -147,6 +148,13 @@ def _every(bits: Bits, n: int, form: Format) -> np.ndarray:
     return form.from_bits(np.arange(n) % 65536)
 
 
+def _sweep(
+    bits: Bits, n: int, form: Format, at: tuple[float, ...] = (), low: float | None = None, high: float | None = None
+) -> np.ndarray:
+    """Ascending over the format's number line, or from low to high, with the neighbours of the points ``at``."""
+    return swept(form, n, at, low, high)
+
+
 def _unit(bits: Bits, n: int, form: Format) -> np.ndarray:
     """Probabilities: uniform in [0, 1], the ends and their neighbours among them."""
     ends = np.array([0.0, 1.0, 0.5, form.smallest_subnormal, form.smallest_normal, 1.0 - form.roundoff])
@@ -211,7 +219,7 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
     make.__name__[1:]: make
     for make in (
         _ordinary, _integers, _ties, _wide, _subnormal, _near, _close, _special, _rare, _huge, _large, _edges,
-        _repeated, _every, _unit, _inner, _positive, _shares, _indices, _mask, _lengths,
+        _repeated, _every, _sweep, _unit, _inner, _positive, _shares, _indices, _mask, _lengths,
         _offsets, _distinct, _signs,
     )
 }  # fmt: skip

@@ -19,6 +19,7 @@ OPTIONS = {
     "lengths": (("low", 2), ("high", 5)),
     "offsets": (("total", 40),),
     "distinct": (("below", 12), ("row", 9)),
+    "sweep": (("at", (0.0, 3.0)),),
 }
 #: First digits of the SHA-256 of a 16×9 array of each kind, seeded by (7, "x"), in float64, float32, float16, bfloat16.
 #: They must never change: recorded cases are replayed from their line alone.
@@ -37,6 +38,7 @@ DIGESTS = {
     "edges": ("3c9050ed1118", "6110bc5feb53", "496ef48bbd97", "5dd8f233bf3f"),
     "repeated": ("385da0d097f3", "84dd848cca3f", "dd1a5619ef35", "dd1a5619ef35"),
     "every": ("3c9050ed1118", "6110bc5feb53", "b08f6f48ff96", "0f617a70a37f"),
+    "sweep": ("6f93824888e9", "36c955ec8768", "9b21917ec70f", "8976f2a16217"),
     "unit": ("4132f2015649", "0971bb2ccee5", "fa3a92af57b6", "1047c557b67c"),
     "inner": ("924e437108cf", "b4b887a1a5ea", "ac443b87b513", "1947a683ec26"),
     "positive": ("305439c679b6", "54619caec46b", "15e5080140ec", "ced3378f4062"),
