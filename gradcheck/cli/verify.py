@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gradcheck.cli.files import writable, write_json
-from gradcheck.errors import UsageError, choices
+from gradcheck.cli.work import Options, Work, work_of
 
 if TYPE_CHECKING:
-    from gradcheck.run.plan import Selection
     from gradcheck.run.summary import Summary
+    from gradcheck.run.workers import Workers
     from gradcheck.verdict.verdict import Verdict
 
 __all__ = ["verify"]
 
 
 @click.command()
+@click.pass_context
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--dtype", "dtypes", multiple=True, metavar="D", help="float64, float32, float16 or bfloat16 (repeatable)."
@@ -41,8 +44,12 @@ __all__ = ["verify"]
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Worker processes (default: one per core).")
 @click.option("--json", "json_file", metavar="FILE", help="Write every verdict to FILE.")
 @click.option("--ledger", "ledger_file", metavar="FILE", help="Ledger of known deviations (default: the package's).")
+@click.option("--record", "record_file", metavar="FILE", help="Add the run to an SQLite record, verdict by verdict.")
+@click.option("--resume", is_flag=True, help="Go on with the last unfinished run of the record.")
+@click.option("--cases-from", metavar="FILE[:RUN]", help="Judge the cases of a recorded run (default: its last).")
 @click.option("--strict", is_flag=True, help="Coarse results fail as well.")
 def verify(
+    context: click.Context,
     names: tuple[str, ...],
     dtypes: tuple[str, ...],
     devices: tuple[str, ...],
@@ -53,69 +60,80 @@ def verify(
     jobs: int | None,
     json_file: str | None,
     ledger_file: str | None,
+    record_file: str | None,
+    resume: bool,
+    cases_from: str | None,
     strict: bool,
 ) -> None:
     """Judge the installed PyTorch: values and gradients of the operations called NAME (all by default).
 
-    NAME is PyTorch's dotted name or its last part; * is allowed. Exit status 0: nothing deviates beyond the ledger;
-    1: something does; 2: wrong usage; 130: interrupted.
+    NAME is PyTorch's dotted name or its last part; * is allowed. Of the cases of a recorded run (--cases-from), NAME,
+    --dtype, --mode and --layout choose some, and --device moves them. Exit status 0: nothing deviates beyond the
+    ledger; 1: something does; 2: wrong usage; 130: interrupted.
     """
     from gradcheck.run.summary import Summary
     from gradcheck.verdict.ledger import load_ledger
 
     target = writable("--json", json_file)
-    selection = _selection(
-        names, {"dtypes": dtypes, "devices": devices, "layouts": layouts, "modes": modes}, cases, seed
-    )
     summary = Summary(load_ledger(Path(ledger_file) if ledger_file else None))
+    places = {"dtypes": dtypes, "devices": devices, "layouts": layouts, "modes": modes}
+    work = work_of(Options(names, places, cases, seed, record_file, resume, cases_from, _given(context)))
     collected: list[Verdict] | None = [] if target else None
-    facts, interrupted = _run(selection, jobs or os.cpu_count() or 1, summary, collected)
+    facts, interrupted = _run(work, jobs or os.cpu_count() or 1, summary, collected)
 
     from gradcheck.cli.tables import print_report
 
     print_report(summary, facts, interrupted)
+    if interrupted and record_file:
+        click.echo(f"gradcheck: to go on: gradcheck verify --record {record_file} --resume", err=True)
     if target is not None:
         write_json(target, {"run": facts, "verdicts": [verdict.as_json() for verdict in collected or []]})
     sys.exit(130 if interrupted else summary.exit_status(strict))
 
 
-def _selection(names: tuple[str, ...], places: dict[str, tuple[str, ...]], cases: int, seed: int) -> Selection:
-    from gradcheck.formats import format_named
-    from gradcheck.reference.registry import select
-    from gradcheck.run.plan import LAYOUTS, Selection, known_modes
-
-    entries = select(names)
-    for dtype in places["dtypes"]:
-        format_named(dtype)
-    for axis, known in (("layout", LAYOUTS), ("mode", known_modes(entries))):
-        for word in places[f"{axis}s"]:
-            if word not in known:
-                raise UsageError(f"{axis} {word!r} is not known; expected {choices(known)}.")
-    chosen: dict[str, Any] = {axis: tuple(dict.fromkeys(values)) for axis, values in places.items() if values}
-    return Selection(operations=tuple(entry.name for entry in entries), cases=cases, seed=seed, **chosen)
+def _given(context: click.Context) -> frozenset[str]:
+    """The options that choose what is judged, and that the user gave."""
+    chosen = {"names": "NAME", "dtypes": "dtype", "devices": "device", "modes": "mode", "layouts": "layout"}
+    chosen |= {name: name for name in ("cases", "seed", "cases_from")}
+    return frozenset(
+        word for name, word in chosen.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
 
 
-def _run(
-    selection: Selection, jobs: int, summary: Summary, collected: list[Verdict] | None
-) -> tuple[dict[str, Any], bool]:
-    """Judge the selection under a progress bar; the facts of the run, and whether Ctrl-C ended it."""
+def _run(work: Work, jobs: int, summary: Summary, collected: list[Verdict] | None) -> tuple[dict[str, Any], bool]:
+    """Do the work under a progress bar; the facts of the run, and whether Ctrl-C ended it."""
     from gradcheck.cli.tables import announce, progress_bar
-    from gradcheck.run.plan import pieces
     from gradcheck.run.workers import Workers
 
     facts: dict[str, Any] = {}
-    try:
-        with Workers(jobs) as workers, progress_bar() as bar:
-            plan = pieces(selection)
-            task = bar.add_task("importing torch", total=sum(len(piece) for piece in plan))
-            for device in selection.devices:
-                facts = workers.facts(device)
-            announce(bar, f"{bar.tasks[task].total:.0f} cases in {jobs} processes, torch {facts['torch']}")
-            for piece, verdicts in workers.verdicts(plan):
-                summary.add(verdicts)
+    with ExitStack() as stack:
+        recorder = stack.enter_context(work.recorder) if work.recorder else None
+        try:
+            workers, bar = stack.enter_context(Workers(jobs)), stack.enter_context(progress_bar())
+            task = bar.add_task("importing torch", total=work.cases)
+            facts = _facts(workers, work.devices)
+            work.begin(facts)
+            work.before(summary, collected)
+            announce(bar, f"{work.cases} cases in {jobs} processes, torch {facts.get('torch')}")
+            for piece, verdicts in workers.verdicts(work.pieces):
+                judged = summary.add(verdicts)
+                if recorder is not None:
+                    recorder.add(piece.name, judged)
                 if collected is not None:
                     collected.extend(verdicts)
                 bar.update(task, advance=len(piece), description=f"{piece.operation} {piece.dtype}")
-    except KeyboardInterrupt:
-        return facts, True
+            if recorder is not None:
+                recorder.finish()
+        except KeyboardInterrupt:
+            return facts, True
     return facts, False
+
+
+def _facts(workers: Workers, devices: tuple[str, ...]) -> dict[str, Any]:
+    """The facts of a run on all its devices."""
+    facts: dict[str, Any] = {}
+    about: dict[str, Any] = {}
+    for device in devices:
+        facts = workers.facts(device)
+        about |= facts["devices"]
+    return facts | {"devices": about} if facts else facts

@@ -7,9 +7,11 @@ import json
 import math
 from typing import Any
 
+from gradcheck.cases.case import AXES
+from gradcheck.cases.line import axes_of_line
 from gradcheck.verdict.verdict import Verdict, Witness
 
-__all__ = ["CASE_COLUMNS", "VERDICT_COLUMNS", "as_text", "case_row", "read_verdict", "verdict_row"]
+__all__ = ["CASE_COLUMNS", "VERDICT_COLUMNS", "as_text", "case_row", "listed_case", "read_verdict", "verdict_row"]
 
 CASE_COLUMNS = ("line", "operation", "mode", "dtype", "device", "layout", "setting")
 VERDICT_COLUMNS = (
@@ -36,6 +38,12 @@ def _plain(content: Any) -> Any:
 def case_row(verdict: Verdict) -> tuple[str, ...]:
     """The CASE_COLUMNS of a verdict."""
     return (verdict.case, *(getattr(verdict, name) for name in CASE_COLUMNS[1:]))
+
+
+def listed_case(line: str) -> tuple[str, ...]:
+    """The CASE_COLUMNS of a case line."""
+    words = AXES | axes_of_line(line)[1] | {"line": line, "operation": line.partition("(")[0]}
+    return tuple(words[name] for name in CASE_COLUMNS)
 
 
 def verdict_row(verdict: Verdict) -> tuple[Any, ...]:

@@ -40,10 +40,10 @@ _SECOND = (
     "CREATE TABLE entries (id INTEGER PRIMARY KEY, fields TEXT NOT NULL UNIQUE)",
     "ALTER TABLE verdicts ADD COLUMN seconds REAL",
     "ALTER TABLE verdicts ADD COLUMN entry INTEGER REFERENCES entries",
-    # The cases of a run that was made from the cases of another.
+    # The cases of a run that was made from the cases of another, in order.
     """CREATE TABLE planned (
-        run INTEGER NOT NULL REFERENCES runs, case_id INTEGER NOT NULL REFERENCES cases,
-        PRIMARY KEY (run, case_id)) WITHOUT ROWID""",
+        run INTEGER NOT NULL REFERENCES runs, place INTEGER NOT NULL, case_id INTEGER NOT NULL REFERENCES cases,
+        PRIMARY KEY (run, place)) WITHOUT ROWID""",
 )
 
 MIGRATIONS = (_FIRST, _SECOND)

@@ -6,13 +6,13 @@ import datetime
 import platform
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from gradcheck.errors import UsageError
-from gradcheck.record.fields import CASE_COLUMNS, VERDICT_COLUMNS, as_text, case_row, verdict_row
+from gradcheck.record.fields import CASE_COLUMNS, VERDICT_COLUMNS, as_text, case_row, listed_case, verdict_row
 from gradcheck.record.files import open_to_write, said_plainly, transaction
 from gradcheck.record.run import COLUMNS, FACTS, Run, read_run
 from gradcheck.verdict.ledger import Entry
@@ -58,8 +58,7 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
-            if kind is None or not issubclass(kind, UsageError):
-                self.commit()
+            self.commit()
         finally:
             self._connection.close()
 
@@ -68,11 +67,14 @@ class Recorder:
         facts: dict[str, Any],
         selection: dict[str, Any],
         *,
+        lines: Sequence[str] = (),
         name: str | None = None,
         started: str | None = None,
         host: str | None = None,
     ) -> Run:
-        """Begin a run. facts: by the names of FACTS; selection: plain values; name: its uuid (a new one by default)."""
+        """Begin a run. facts: by the names of FACTS; selection: plain values; lines: of the cases it is
+        to judge, where these do not follow from the selection; name: its uuid (a new one by default).
+        """
         texts = {"devices": as_text(facts["devices"]), "precision": as_text(facts["precision"])}
         values = {
             "uuid": name or str(uuid.uuid4()),
@@ -86,6 +88,7 @@ class Recorder:
             places = ", ".join("?" * len(values))
             sql = f"INSERT INTO runs ({', '.join(values)}) VALUES ({places})"
             self._run = self._connection.execute(sql, tuple(values.values())).lastrowid
+            self._plan(lines)
         return self.current()
 
     def resume(self) -> Run:
@@ -104,20 +107,10 @@ class Recorder:
             sql = f"SELECT {', '.join(COLUMNS)} FROM runs WHERE id = ?"
             return read_run(self._connection.execute(sql, (self._run,)).fetchone())
 
-    def plan(self, cases: Iterable[tuple[str, ...]]) -> None:
-        """Note the cases (CASE_COLUMNS) of a run that is not made from a selection."""
-        rows = list(cases)
-        with said_plainly(self.path), transaction(self._connection):
-            self._connection.executemany(_ADD_CASE, rows)
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO planned VALUES (?, (SELECT id FROM cases WHERE line = ?))",
-                [(self._run, row[0]) for row in rows],
-            )
-
     def planned(self) -> list[str]:
-        """The lines of the cases that were noted, in order."""
+        """The lines of the cases that the run is to judge, in order, where it was begun with such."""
         with said_plainly(self.path):
-            sql = "SELECT line FROM planned JOIN cases ON id = case_id WHERE run = ? ORDER BY id"
+            sql = "SELECT line FROM planned JOIN cases ON id = case_id WHERE run = ? ORDER BY place"
             return [line for (line,) in self._connection.execute(sql, (self._run,))]
 
     def done(self) -> set[str]:
@@ -133,10 +126,10 @@ class Recorder:
 
     def commit(self) -> None:
         """Write what is waiting, in one transaction."""
-        if self._waiting:
+        batch, self._waiting = self._waiting, []  # given up where it cannot be written: the next would not be either
+        if batch:
             with said_plainly(self.path), transaction(self._connection):
-                self._write(self._waiting)
-            self._waiting = []
+                self._write(batch)
         self._committed = time.monotonic()
 
     def finish(self, finished: str | None = None) -> None:
@@ -144,6 +137,13 @@ class Recorder:
         self.commit()
         with said_plainly(self.path), transaction(self._connection):
             self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (finished or now(), self._run))
+
+    def _plan(self, lines: Sequence[str]) -> None:
+        self._connection.executemany(_ADD_CASE, [listed_case(line) for line in lines])
+        self._connection.executemany(
+            "INSERT INTO planned (run, place, case_id) VALUES (?, ?, (SELECT id FROM cases WHERE line = ?))",
+            [(self._run, place, line) for place, line in enumerate(lines)],
+        )
 
     def _write(self, batch: list[tuple[str, Sequence[Judged]]]) -> None:
         judged = [pair for _, pairs in batch for pair in pairs]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from gradcheck.cases.case import Case
+from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.corpus import corpus, drawn_case
 from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes
 from gradcheck.reference.registry import Entry, Reference, entry_named
@@ -44,7 +44,10 @@ class Selection:
 
 @dataclass(frozen=True)
 class Piece:
-    """A slice of the corpus of one operation at one place; small enough to be sent to a worker as it is."""
+    """A slice of the corpus of one operation at one place; small enough to be sent to a worker as it is.
+
+    lines: of its cases, where they are given and not drawn.
+    """
 
     operation: str
     dtype: str
@@ -55,6 +58,15 @@ class Piece:
     seed: int
     start: int
     stop: int
+    lines: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What tells it from all other pieces of a run."""
+        if self.lines:
+            return f"{len(self.lines)} cases from {self.lines[0]}"
+        place = f"{self.operation} {self.dtype} {self.device} {self.layout} {self.mode}"
+        return f"{place} seed={self.seed} {self.start}:{self.stop} of {self.cases}"
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -116,6 +128,9 @@ def _cut(whole: Piece) -> Iterator[Piece]:
 
 def cases_of(piece: Piece) -> Iterator[Case]:
     """The cases of a piece, made anew."""
+    if piece.lines:
+        yield from map(parse_case, piece.lines)
+        return
     entry = entry_named(piece.operation)
     fixed = _fixed(entry, piece.dtype, piece.seed, piece.mode)
     cases = fixed[piece.start : piece.stop]

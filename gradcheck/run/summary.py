@@ -61,12 +61,15 @@ class Summary:
         self.noted: list[Verdict] = []
         self.known: dict[Entry, list[Verdict]] = {}
 
-    def add(self, verdicts: Iterable[Verdict]) -> None:
+    def add(self, verdicts: Iterable[Verdict]) -> list[tuple[Verdict, Entry | None]]:
+        """Take in verdicts; each comes back with the ledger entry that covers it, if any."""
+        judged = []
         for verdict in verdicts:
             entry = self.ledger.match(verdict) if verdict.status in ("deviates", "raises") else None
             place = (verdict.operation, verdict.dtype, verdict.mode)
             row = self.rows.setdefault(place, Row(*place))
             row.add(verdict, known=entry is not None)
+            judged.append((verdict, entry))
             if entry is not None:
                 self.known.setdefault(entry, []).append(verdict)
             elif verdict.status in ("deviates", "raises", "crashed", "timed out"):
@@ -75,6 +78,7 @@ class Summary:
                 self.coarse.append(verdict)
             if verdict.notes:
                 self.noted.append(verdict)
+        return judged
 
     @property
     def cases(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import time
+from dataclasses import replace
 from typing import Any
 
 from gradcheck.cases.case import Case
@@ -29,10 +31,13 @@ def judge_piece(piece: Piece) -> list[Verdict]:
 
 
 def judge_one(case: Case) -> list[Verdict]:
-    """Verdicts on one case; also used alone, to find the case that crashed or hung a piece."""
+    """Verdicts on one case, timed; also used alone, to find the case that crashed or hung a piece."""
     from gradcheck.verdict.kinds import judge
 
-    return judge(case)
+    begun = time.perf_counter()
+    verdicts = judge(case)
+    share = (time.perf_counter() - begun) / max(1, len(verdicts))
+    return [replace(verdict, seconds=share) for verdict in verdicts]
 
 
 def device_facts(device: str) -> dict[str, Any]:

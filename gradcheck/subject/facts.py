@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from gradcheck import __version__
 from gradcheck.errors import UsageError
 
 __all__ = ["check_device", "facts", "use_one_thread"]
@@ -40,11 +43,62 @@ def facts(device: str = "cpu") -> dict[str, Any]:
     """Versions and settings of a run, as plain values."""
     capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
     return {
+        "gradcheck": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_capability": capability,
+        "blas": _blas(),
         "threads": torch.get_num_threads(),
         "device": device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})",
+        "devices": {device: _about(device)},
+        "precision": _precision(),
     }
+
+
+def _blas() -> str:
+    """The libraries of matrix products and convolutions that this PyTorch was built with, as it says itself."""
+    words = torch.__config__.show()
+    built = re.search(r"BLAS_INFO=(\w+)", words)
+    versions = re.findall(r"Math Kernel Library Version [\w.]+|MKL-DNN v[\w.]+|OpenBLAS [\w.]+", words)
+    return ", ".join([built[1] if built else "unknown", *versions])
+
+
+def _about(device: str) -> dict[str, str]:
+    """Name of a device, and the libraries that drive it."""
+    if not device.startswith("cuda"):
+        return {"name": _processor() if device == "cpu" else "", "driver": ""}
+    driver = getattr(torch._C, "_cuda_getDriverVersion", lambda: "unknown")()
+    cudnn: Any = torch.backends.cudnn
+    libraries = f"CUDA {torch.version.cuda}, cuDNN {cudnn.version()}, driver for CUDA {driver}"
+    return {"name": torch.cuda.get_device_name(device), "driver": libraries}
+
+
+def _processor() -> str:
+    """The processor's name: libraries choose their kernels by it, beyond its capability."""
+    about = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", about.read_text(encoding="utf-8")) if about.exists() else None
+    return found[1].strip() if found else platform.processor()
+
+
+def _precision() -> dict[str, Any]:
+    """The switches of PyTorch that decide how precisely it computes; None where this version lacks one."""
+    return {
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cuda.matmul.allow_tf32": _switch(torch.backends.cuda.matmul, "allow_tf32"),
+        "cudnn.allow_tf32": _switch(torch.backends.cudnn, "allow_tf32"),
+        "cudnn.benchmark": _switch(torch.backends.cudnn, "benchmark"),
+        "cuda.matmul.allow_fp16_reduced_precision_reduction": _switch(
+            torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"
+        ),
+        "mkldnn": _switch(torch.backends.mkldnn, "enabled"),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def _switch(backend: Any, name: str) -> bool | None:
+    try:
+        return bool(getattr(backend, name))
+    except (AttributeError, AssertionError, RuntimeError):
+        return None

@@ -22,7 +22,7 @@ FACTS = {
     "precision": {"float32_matmul_precision": "highest"},
 }
 
-OPERATIONS = ("nn.functional.gelu", "nn.functional.layer_norm", "nn.functional.relu", "softmax")
+OPERATIONS = ("nn.functional.gelu", "nn.functional.layer_norm", "nn.functional.relu", "nn.functional.softmax")
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 OUTPUTS = ("value", "grad[x]")
 
