@@ -12,6 +12,7 @@ from gradcheck.cli.audit import audit
 from gradcheck.cli.certify import certify
 from gradcheck.cli.coverage import coverage
 from gradcheck.cli.kinks import kinks
+from gradcheck.cli.report import report
 from gradcheck.cli.show import show
 from gradcheck.cli.verify import verify
 from gradcheck.cli.walkthrough import walkthrough
@@ -94,5 +95,5 @@ def replay(case: str, ledger_file: str | None) -> None:
     sys.exit(int(failed))
 
 
-for _command in (verify, certify, audit, coverage, kinks, show, walkthrough):
+for _command in (verify, certify, audit, coverage, kinks, report, show, walkthrough):
     main.add_command(_command)

@@ -1,0 +1,3 @@
+// What changed between two runs.
+const wordsChosen = new Set();
+function prepareDifference() {}

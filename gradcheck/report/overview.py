@@ -1,0 +1,64 @@
+"""What a run found, for the heat map: worst and median figures of every place, in a compact form for the page."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gradcheck.record.read import Figures, Record
+from gradcheck.record.run import Run
+from gradcheck.reference.registry import entries
+
+__all__ = ["AXES", "CLASSES", "class_of", "family_of", "figure", "overview"]
+
+AXES = ("operation", "dtype", "mode", "device", "layout", "setting", "output")
+"""Axes of the cells, in the order of their columns on the page."""
+
+CLASSES = ("deviates", "known", "coarse", "agrees", "unsupported")
+"""What a reader has to tell apart, the gravest first: `deviates` stands for whatever fails beyond the ledger, `known`
+for what the ledger covers."""
+
+FAILING = ("deviates", "raises", "crashed", "timed out")
+
+
+def class_of(status: str, known: bool) -> str:
+    """The class of a verdict, or of a place by its worst status."""
+    return "known" if known else "deviates" if status in FAILING else status
+
+
+def figure(value: float) -> float | str | None:
+    """A figure of four digits for the page: None where there is none; JSON has no infinity."""
+    if math.isnan(value):
+        return None
+    return "inf" if math.isinf(value) else float(f"{value:.4g}")
+
+
+def overview(record: Record, run: Run) -> dict[str, Any]:
+    """``axes``: names by axis; ``cells``: for each place the numbers of its names, counts by class and figures."""
+    axes: dict[str, dict[str, int]] = {axis: {} for axis in AXES}
+    cells = [_cell(found, axes) for found in record.figures(run, AXES)]
+    names = {axis: list(numbers) for axis, numbers in axes.items()}
+    return {"axes": names, "cells": cells, "families": [family_of(name) for name in names["operation"]]}
+
+
+def _cell(found: Figures, axes: dict[str, dict[str, int]]) -> list[Any]:
+    place = [axes[axis].setdefault(found.place[axis], len(axes[axis])) for axis in AXES]
+    counts = dict.fromkeys(CLASSES, 0)
+    for status, count in found.statuses.items():
+        counts[class_of(status, known=False)] += count
+    counts["known"] = found.known
+    counts["deviates"] -= found.known
+    figures = (found.worst, found.median, found.worst_ulp)
+    return [*place, *counts.values(), *(figure(value) for value in figures)]
+
+
+def family_of(operation: str) -> str:
+    """The family that an operation belongs to: the file of its reference, or the kind of entry it is."""
+    entry = entries().get(operation)
+    if entry is None:
+        return "unknown here"
+    if entry.kind != "operation":
+        return entry.kind
+    parts = getattr(entry, "function").__module__.split(".")  # noqa: B009 - the protocol does not promise it
+    family = parts[parts.index("functional") + 1] if "functional" in parts else parts[-1]
+    return str(family).replace("_", " ")
