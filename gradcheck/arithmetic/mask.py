@@ -68,6 +68,12 @@ def _not(a: Any) -> Any:
     return Mask(~a.likely, a.undecided)
 
 
+def _all(a: Mask, axis: Any = None) -> Any:
+    certain, possible = a.likely & ~a.undecided, a.likely | a.undecided
+    likely = np.all(a.likely, axis=axis)
+    return decide(likely, np.all(possible, axis=axis) & ~np.all(certain, axis=axis))
+
+
 Mask.ufuncs = {
     np.bitwise_and: _and,
     np.logical_and: _and,
@@ -76,4 +82,4 @@ Mask.ufuncs = {
     np.invert: _not,
     np.logical_not: _not,
 }
-Mask.functions = {}
+Mask.functions = {np.all: _all}

@@ -47,7 +47,9 @@ class RoundingModel:
 
     work: the format that arithmetic is done in; store: the format of tensors in memory; library: the format that
     elementary functions are computed in; blocks: in how many blocks of rows the evaluation is done, which sums over
-    the batch have to know; flushed: whether subnormal results are flushed to zero.
+    the batch have to know; flushed: whether subnormal numbers are flushed to zero, operands as well as results;
+    factors: the unit roundoff that factors of matrix products are rounded with first, 0 where they are not; narrows:
+    whether operands are numbers of a wider format, and rounded to the storage format first.
     """
 
     work: Format
@@ -57,8 +59,11 @@ class RoundingModel:
     grade: str = "agrees"
     blocks: int = 1
     flushed: bool = False
+    factors: float = 0.0
+    narrows: bool = False
     unit: float = field(init=False)
     eta: float = field(init=False)
+    least: float = field(init=False)
     largest: float = field(init=False)
     alarm: float = field(init=False)
     safe: float = field(init=False)
@@ -71,7 +76,11 @@ class RoundingModel:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "unit", (self.work.roundoff + OWN_ROUNDOFF) * UPWARD)
-        eta = self.work.smallest_normal if self.flushed else self.work.smallest_subnormal
+        # Conversions to and from float16 keep its subnormal numbers whatever the processor is told (Intel, Software
+        # Developer's Manual, vol. 1, §14.4.1), and no float16 number is subnormal in float32.
+        flushed = self.flushed and self.work.name != "float16"
+        set_(self, "least", self.work.smallest_normal if flushed else 0.0)
+        eta = self.work.smallest_normal if flushed else self.work.smallest_subnormal
         # The bound of a product is three products itself, each of which loses up to η/2 where float64 underflows.
         set_(self, "eta", 4.0 * eta if self.work.name == "float64" else eta)
         set_(self, "largest", self.work.largest)
@@ -118,23 +127,36 @@ class RoundingModel:
 
     def casting_to(self, dtype: str) -> RoundingModel:
         """The model of the same kind of computation in another dtype."""
-        model = rounding_model(dtype, self.device, self.grade)
-        if (model.blocks, model.flushed) == (self.blocks, self.flushed):
-            return model
-        return replace(model, blocks=self.blocks, flushed=self.flushed)
+        model = _model(dtype, self.device, self.grade, self.flushed, self.factors, self.narrows)
+        return model.in_blocks(self.blocks)
 
     def in_blocks(self, blocks: int) -> RoundingModel:
         return self if blocks == self.blocks else replace(self, blocks=blocks)
 
 
-@cache
-def rounding_model(dtype: str, device: str = "cpu", grade: str = "agrees") -> RoundingModel:
-    """The model for tensors of ``dtype`` on a device type, for one of :data:`GRADES`.
+def rounding_model(
+    dtype: str,
+    device: str = "cpu",
+    grade: str = "agrees",
+    *,
+    flushed: bool = False,
+    factors: float = 0.0,
+    narrows: bool = False,
+) -> RoundingModel:
+    """The model for tensors of ``dtype`` on a device type, for one of :data:`GRADES`; the same one for the same words.
 
     Kernels for float16 and bfloat16 compute in float32 and round once where they store; under `coarse` they may round
-    every operation to the storage dtype. In float32 and float64 the two grades are the same.
+    every operation to the storage dtype. In float32 and float64 the two grades are the same. flushed, factors (which
+    concern float32 alone) and narrows: as of RoundingModel.
     """
+    return _model(dtype, device.partition(":")[0], grade, flushed, factors if dtype == "float32" else 0.0, narrows)
+
+
+@cache
+def _model(dtype: str, device: str, grade: str, flushed: bool, factors: float, narrows: bool) -> RoundingModel:
     store = format_named(dtype)
     compute = FORMATS["float32"] if store.bits == 16 else store
     work = store if grade == "coarse" else compute
-    return RoundingModel(work=work, store=store, library=compute, device=device.partition(":")[0], grade=grade)
+    return RoundingModel(
+        work, store, library=compute, device=device, grade=grade, flushed=flushed, factors=factors, narrows=narrows
+    )

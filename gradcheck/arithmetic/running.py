@@ -115,12 +115,24 @@ class Bounded(Composite):
 
 
 def lift_array(array: np.ndarray, model: RoundingModel) -> Bounded:
-    """An array of numbers of the subject's format: exact."""
+    """An array of numbers of the subject's format: exact, unless the subject alters them before it computes."""
     magnitude = np.abs(array)
     top = float(magnitude.max(initial=0.0))
     number = Bounded(array, None, model, top if top <= model.largest else math.inf)
+    if model.least or model.narrows:
+        number = Bounded(array, _altered(array, magnitude, model), model, 2.0 * number.top)
     number._magnitude = magnitude
     return number
+
+
+def _altered(array: np.ndarray, magnitude: np.ndarray, model: RoundingModel) -> np.ndarray | None:
+    """How far operands may be from what was given: subnormal numbers flushed to zero, wider ones rounded; or None."""
+    error = np.zeros(array.shape)
+    if model.narrows:
+        error = np.where(np.isfinite(array), np.abs(model.store.round(array) - array), 0.0)
+    if model.least:
+        error = np.where(magnitude < model.least, magnitude, error)
+    return error if np.any(error) else None
 
 
 def lift(operand: Any, model: RoundingModel) -> Bounded:

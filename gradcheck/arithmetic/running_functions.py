@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.arithmetic.mask import Mask
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
-from gradcheck.arithmetic.running import Bounded, lift
+from gradcheck.arithmetic.running import Bounded, lift, total
 
 __all__: list[str] = []
 
@@ -61,7 +61,9 @@ def _sum(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 
     magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, **options)
     spread = None if a.bound is None else np.add.reduce(a.full_bound(), **options)
     bound = magnitude * factor if spread is None else magnitude * factor + spread * (1.0 + factor)
-    top = terms * a.top * (1.0 + 2.0 * factor) if terms else 0.0
+    if model.least:  # what is added up may be flushed on the way
+        bound = bound + terms * model.least
+    top = terms * (a.top * (1.0 + 2.0 * factor) + 2.0 * model.least) if terms else 0.0
 
     def special() -> Any:
         return np.any(~np.isfinite(a.value), **options)
@@ -106,10 +108,12 @@ def _reduce_extremum(pick: Callable[..., Any]) -> Callable[..., Bounded]:
 def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bounded) -> Bounded:
     """A sum of ``terms`` products, by matmul or einsum: n products and n - 1 additions, γ as for a sum of n + 1."""
     model = a.model
+    if model.factors:
+        a, b = _rounded_factor(a), _rounded_factor(b)
     factor = model.sum_factor(terms + 1)
     value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
     bound = magnitude * factor
-    bound += terms * model.eta
+    bound += terms * (model.eta + model.least)
     spread = None
     for left, right in ((a.magnitude, b.bound), (a.bound, b.magnitude), (a.bound, b.bound)):
         if left is not None and right is not None:
@@ -117,13 +121,23 @@ def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bou
             spread = part if spread is None else spread + part
     if spread is not None:
         bound = bound + spread * (1.0 + factor)
-    top = terms * (a.top * b.top * (1.0 + 2.0 * factor) + 2.0 * model.eta) if terms else 0.0
+    top = terms * (a.top * b.top * (1.0 + 2.0 * factor) + 2.0 * (model.eta + model.least)) if terms else 0.0
 
     def special() -> Any:
         strange_a, strange_b = ~np.isfinite(a.value) * 1.0, ~np.isfinite(b.value) * 1.0
         return product(strange_a, np.ones(b.shape)) + product(np.ones(a.shape), strange_b) > 0
 
     return _finish_sum(model, value, magnitude, bound, spread, special, top)
+
+
+def _rounded_factor(a: Bounded) -> Bounded:
+    """A factor of a matrix product, which may be rounded to a narrower format of the same exponent range first."""
+    model = a.model
+    finite = np.where(np.isfinite(a.value), a.magnitude, 0.0)
+    bound = total(finite * (model.factors * UPWARD) + model.work.smallest_normal * model.factors, a.bound)
+    if a.bound is not None:
+        bound += a.bound * model.factors
+    return Bounded(a.value, bound, model, a.top * (1.0 + 2.0 * model.factors))
 
 
 def _matmul(a: Any, b: Any) -> Bounded:

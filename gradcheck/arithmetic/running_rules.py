@@ -50,7 +50,7 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
         # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
         bound = np.abs(value)
         bound *= m.unit
-        if m.flushed:
+        if m.least:
             bound += m.eta
         if a.bound is not None:
             bound += a.bound

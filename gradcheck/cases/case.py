@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
+from gradcheck.cases.settings import DEFAULT, normal_setting
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import entry_named
 
 __all__ = ["AXES", "ArraySpec", "Case", "parse_case"]
 
-AXES = {"device": "cpu", "mode": "backward", "layout": "contiguous", "setting": "default", "cotangent": "ordinary"}
+AXES = {"device": "cpu", "mode": "backward", "layout": "contiguous", "setting": DEFAULT, "cotangent": "ordinary"}
 """The axes a case lies on besides operation, seed and dtype, with their defaults."""
 
 
@@ -136,6 +137,7 @@ def _axes(line: str, text: str) -> dict[str, Any]:
     if not re.fullmatch(r"\d+", axes["seed"]):
         raise _malformed(line, f"seed={axes['seed']} is no whole number >= 0")
     axes["seed"] = int(axes["seed"])
+    axes["setting"] = normal_setting(axes.get("setting", DEFAULT))
     format_named(axes["dtype"])
     return axes
 

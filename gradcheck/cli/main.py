@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -73,11 +74,14 @@ def replay(case: str, ledger_file: str | None) -> None:
     from pathlib import Path
 
     from gradcheck.cases.case import parse_case
+    from gradcheck.cases.settings import environment_of
     from gradcheck.verdict.ledger import load_ledger
 
     parsed = parse_case(case)
     ledger = load_ledger(Path(ledger_file) if ledger_file else None)
 
+    if "torch" not in sys.modules:
+        os.environ.update(environment_of(parsed.setting))  # which torch reads when it is imported
     from gradcheck.subject.facts import check_device, use_one_thread
     from gradcheck.verdict.kinds import judge
     from gradcheck.verdict.sentence import sentence

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gradcheck.cases.case import AXES
 from gradcheck.run.summary import Row, Summary, worst_of_each
 from gradcheck.verdict.sentence import replay_line, sentence
 
@@ -48,8 +49,9 @@ def print_report(summary: Summary, facts: dict[str, Any], interrupted: bool) -> 
 
 def _table(summary: Summary) -> Table:
     table = Table(box=None, pad_edge=False)
-    several = {row.mode for row in summary.rows.values()} != {"backward"}
-    for name in ("operation", "dtype", "mode") if several else ("operation", "dtype"):
+    rows = summary.rows.values()
+    axes = [axis for axis in ("mode", "setting") if {getattr(row, axis) for row in rows} != {AXES[axis]}]
+    for name in ("operation", "dtype", *axes):
         table.add_column(name)
     for name in ("cases", "forward", "backward", "ulp"):
         table.add_column(name, justify="right")
@@ -57,7 +59,7 @@ def _table(summary: Summary) -> Table:
     for row in summary.rows.values():
         status = _status(row)
         forward, backward = (_worst(ratios) for ratios in (row.forward, row.backward))
-        place = (row.operation, row.dtype, row.mode) if several else (row.operation, row.dtype)
+        place = (row.operation, row.dtype, *(getattr(row, axis) for axis in axes))
         cells = (*place, str(len(row.cases)), forward, backward, _figure(row.ulp))
         table.add_row(*cells, f"[{STYLES.get(status.split()[0], 'red')}]{status}[/]")
     table.caption = "forward, backward: worst error/bound (at most 1: as right as the dtype allows); ulp: worst error"

@@ -34,6 +34,13 @@ __all__ = ["verify"]
     "--layout", "layouts", multiple=True, metavar="L", help="contiguous, transposed, sliced or channels_last."
 )
 @click.option(
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="S",
+    help="mkldnn=off, threads=2, …, several with commas between them (repeatable: one after the other).",
+)
+@click.option(
     "--cases",
     type=click.IntRange(min=0),
     default=60,
@@ -55,6 +62,7 @@ def verify(
     devices: tuple[str, ...],
     modes: tuple[str, ...],
     layouts: tuple[str, ...],
+    settings: tuple[str, ...],
     cases: int,
     seed: int,
     jobs: int | None,
@@ -68,15 +76,17 @@ def verify(
     """Judge the installed PyTorch: values and gradients of the operations called NAME (all by default).
 
     NAME is PyTorch's dotted name or its last part; * is allowed. Of the cases of a recorded run (--cases-from), NAME,
-    --dtype, --mode and --layout choose some, and --device moves them. Exit status 0: nothing deviates beyond the
-    ledger; 1: something does; 2: wrong usage; 130: interrupted.
+    --dtype, --mode and --layout choose some, and --device and --setting move them. Exit status 0: nothing deviates
+    beyond the ledger; 1: something does; 2: wrong usage; 130: interrupted.
     """
+    from gradcheck.cases.settings import normal_setting
     from gradcheck.run.summary import Summary
     from gradcheck.verdict.ledger import load_ledger
 
     target = writable("--json", json_file)
     summary = Summary(load_ledger(Path(ledger_file) if ledger_file else None))
     places = {"dtypes": dtypes, "devices": devices, "layouts": layouts, "modes": modes}
+    places["settings"] = tuple(normal_setting(setting) for setting in settings)
     work = work_of(Options(names, places, cases, seed, record_file, resume, cases_from, _given(context)))
     collected: list[Verdict] | None = [] if target else None
     facts, interrupted = _run(work, jobs or os.cpu_count() or 1, summary, collected)
@@ -94,6 +104,7 @@ def verify(
 def _given(context: click.Context) -> frozenset[str]:
     """The options that choose what is judged, and that the user gave."""
     chosen = {"names": "NAME", "dtypes": "dtype", "devices": "device", "modes": "mode", "layouts": "layout"}
+    chosen |= {"settings": "setting"}
     chosen |= {name: name for name in ("cases", "seed", "cases_from")}
     return frozenset(
         word for name, word in chosen.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -111,7 +122,7 @@ def _run(work: Work, jobs: int, summary: Summary, collected: list[Verdict] | Non
         try:
             workers, bar = stack.enter_context(Workers(jobs)), stack.enter_context(progress_bar())
             task = bar.add_task("importing torch", total=work.cases)
-            facts = _facts(workers, work.devices)
+            facts = _facts(workers, work)
             work.begin(facts)
             work.before(summary, collected)
             announce(bar, f"{work.cases} cases in {jobs} processes, torch {facts.get('torch')}")
@@ -129,11 +140,17 @@ def _run(work: Work, jobs: int, summary: Summary, collected: list[Verdict] | Non
     return facts, False
 
 
-def _facts(workers: Workers, devices: tuple[str, ...]) -> dict[str, Any]:
-    """The facts of a run on all its devices."""
-    facts: dict[str, Any] = {}
-    about: dict[str, Any] = {}
-    for device in devices:
-        facts = workers.facts(device)
-        about |= facts["devices"]
-    return facts | {"devices": about} if facts else facts
+def _facts(workers: Workers, work: Work) -> dict[str, Any]:
+    """The facts of a run on all its devices; both capabilities where processes are started with several."""
+    from gradcheck.run.plan import by_environment
+
+    found = [
+        workers.facts(device, environment)
+        for environment in [environment for environment, _ in by_environment(work.pieces)] or [()]
+        for device in work.devices
+    ]
+    if not found:
+        return {}
+    devices = {name: about for facts in found for name, about in facts["devices"].items()}
+    capabilities = ", ".join(dict.fromkeys(facts["cpu_capability"] for facts in found))
+    return found[-1] | {"devices": devices, "cpu_capability": capabilities}

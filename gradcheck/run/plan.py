@@ -10,9 +10,20 @@ from dataclasses import dataclass, replace
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.corpus import corpus, drawn_case
 from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes
+from gradcheck.cases.settings import DEFAULT, environment_of
 from gradcheck.reference.registry import Entry, Reference, entry_named
 
-__all__ = ["LAYOUTS", "Piece", "Selection", "cases_of", "known_modes", "modes_of", "pieces"]
+__all__ = [
+    "LAYOUTS",
+    "Environment",
+    "Piece",
+    "Selection",
+    "by_environment",
+    "cases_of",
+    "known_modes",
+    "modes_of",
+    "pieces",
+]
 
 PIECE_CASES = 20
 
@@ -30,7 +41,8 @@ LAYOUTS = ("contiguous", "transposed", "sliced", "channels_last")
 class Selection:
     """What to verify: operations by full name, places on the axes, and how many cases of each.
 
-    modes: words for modes or groups of them; without any, those that each entry has by default.
+    settings: precision settings, one after the other; modes: words for modes or groups of them; without any, those
+    that each entry has by default.
     """
 
     operations: tuple[str, ...]
@@ -38,6 +50,7 @@ class Selection:
     devices: tuple[str, ...] = ("cpu",)
     layouts: tuple[str, ...] = ("contiguous",)
     modes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = (DEFAULT,)
     cases: int = 60
     seed: int = 0
 
@@ -58,6 +71,7 @@ class Piece:
     seed: int
     start: int
     stop: int
+    setting: str = DEFAULT
     lines: tuple[str, ...] = ()
 
     @property
@@ -65,7 +79,7 @@ class Piece:
         """What tells it from all other pieces of a run."""
         if self.lines:
             return f"{len(self.lines)} cases from {self.lines[0]}"
-        place = f"{self.operation} {self.dtype} {self.device} {self.layout} {self.mode}"
+        place = f"{self.operation} {self.dtype} {self.device} {self.layout} {self.mode} {self.setting}"
         return f"{place} seed={self.seed} {self.start}:{self.stop} of {self.cases}"
 
     def __len__(self) -> int:
@@ -81,10 +95,23 @@ def pieces(selection: Selection) -> list[Piece]:
             if dtype not in entry.dtypes:
                 continue
             total = len(_fixed(entry, dtype, selection.seed, mode)) + _drawn(entry, mode, selection.cases)
-            for device, layout in itertools.product(selection.devices, selection.layouts):
-                whole = Piece(name, dtype, device, layout, mode, selection.cases, selection.seed, start=0, stop=total)
+            places = itertools.product(selection.devices, selection.layouts, selection.settings)
+            for device, layout, setting in places:
+                whole = Piece(name, dtype, device, layout, mode, selection.cases, selection.seed, 0, total, setting)
                 found += list(_cut(whole))
     return found
+
+
+Environment = tuple[tuple[str, str], ...]
+"""Environment variables: names and values."""
+
+
+def by_environment(plan: Iterable[Piece]) -> list[tuple[Environment, list[Piece]]]:
+    """The pieces in groups that can share processes, each with the environment that these have to start with."""
+    groups: dict[Environment, list[Piece]] = {}
+    for piece in plan:
+        groups.setdefault(tuple(environment_of(piece.setting).items()), []).append(piece)
+    return list(groups.items())
 
 
 def _drawn(entry: Entry, mode: str, cases: int) -> int:
@@ -139,4 +166,4 @@ def cases_of(piece: Piece) -> Iterator[Case]:
     for case in cases:
         # Cases are drawn in several layouts; another than the default is asked for throughout.
         layout = case.layout if piece.layout == LAYOUTS[0] else piece.layout
-        yield case.on(device=piece.device, layout=layout, mode=piece.mode)
+        yield case.on(device=piece.device, layout=layout, mode=piece.mode, setting=piece.setting)

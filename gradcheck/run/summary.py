@@ -19,11 +19,15 @@ DERIVATIVES = ("grad[", "hvp[", "jacobian[", "tangent")
 
 @dataclass
 class Row:
-    """Worst figures of one operation in one dtype and mode. forward: of values and states; backward: of derivatives."""
+    """Worst figures of one operation in one dtype, mode and setting.
+
+    forward: of values and states; backward: of derivatives.
+    """
 
     operation: str
     dtype: str
     mode: str = "backward"
+    setting: str = "default"
     cases: set[str] = field(default_factory=set)
     forward: list[float] = field(default_factory=list)
     backward: list[float] = field(default_factory=list)
@@ -55,7 +59,7 @@ class Summary:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.rows: dict[tuple[str, str, str], Row] = {}
+        self.rows: dict[tuple[str, str, str, str], Row] = {}
         self.unknown: list[Verdict] = []
         self.coarse: list[Verdict] = []
         self.noted: list[Verdict] = []
@@ -66,7 +70,7 @@ class Summary:
         judged = []
         for verdict in verdicts:
             entry = self.ledger.match(verdict) if verdict.status in ("deviates", "raises") else None
-            place = (verdict.operation, verdict.dtype, verdict.mode)
+            place = (verdict.operation, verdict.dtype, verdict.mode, verdict.setting)
             row = self.rows.setdefault(place, Row(*place))
             row.add(verdict, known=entry is not None)
             judged.append((verdict, entry))
@@ -94,10 +98,11 @@ class Summary:
 
 
 def worst_of_each(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The worst verdict of each operation, dtype, device, layout, mode, output, status and kind of worst element."""
+    """The worst verdict of each operation, dtype, place on the other axes, output, status and kind of worst element."""
     worst: dict[tuple[str, ...], Verdict] = {}
     for verdict in verdicts:
-        place = (verdict.operation, verdict.dtype, verdict.device, verdict.layout, verdict.mode, verdict.output)
+        axes = (verdict.device, verdict.layout, verdict.setting, verdict.mode)
+        place = (verdict.operation, verdict.dtype, *axes, verdict.output)
         kind = (
             max(verdict.witness.excess, key=lambda pair: pair[1])[0]
             if verdict.witness and verdict.witness.excess

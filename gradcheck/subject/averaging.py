@@ -13,6 +13,7 @@ from torch.optim import swa_utils
 
 from gradcheck.cases.case import Case
 from gradcheck.reference.averaging.averaging import Averaging
+from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, to_tensor
 
 __all__ = ["Averaged", "run_averaging"]
@@ -28,6 +29,7 @@ class Averaged:
     altered: tuple[str, ...] = ()
 
 
+@under_setting
 def run_averaging(
     entry: Averaging, case: Case, arguments: dict[str, Any], subject: Callable[..., Any] | None = None
 ) -> Averaged:

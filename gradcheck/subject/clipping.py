@@ -12,6 +12,7 @@ import torch
 
 from gradcheck.cases.case import Case
 from gradcheck.reference.clipping.clipping import Clipping, gradients_of, total_of
+from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor
 
 __all__ = ["Clipped", "run_clipping"]
@@ -32,6 +33,7 @@ class Clipped:
     altered: tuple[str, ...] = ()
 
 
+@under_setting
 def run_clipping(
     entry: Clipping, case: Case, arguments: dict[str, Any], subject: Callable[..., Any] | None = None
 ) -> Clipped:

@@ -12,6 +12,7 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.reference.optim.lbfgs import LBFGSState
 from gradcheck.subject.optimizers import Factory
+from gradcheck.subject.settings import under_setting
 
 __all__ = ["Calls", "run_calls"]
 
@@ -45,6 +46,7 @@ class Calls:
     changed: list[str] = field(default_factory=list)
 
 
+@under_setting
 def run_calls(case: Case, options: dict[str, Any], problem: str, calls: int, subject: Factory | None = None) -> Calls:
     """Call ``step`` so many times on the case's problem; ``subject`` stands in for torch.optim.LBFGS."""
     array = arguments_of(case)["param0"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import platform
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from gradcheck import __version__
 from gradcheck.errors import UsageError
+from gradcheck.subject.settings import capability_in_force, in_force
 
 __all__ = ["check_device", "facts", "use_one_thread"]
 
@@ -41,14 +43,13 @@ def use_one_thread() -> None:
 
 def facts(device: str = "cpu") -> dict[str, Any]:
     """Versions and settings of a run, as plain values."""
-    capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
     return {
         "gradcheck": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu_capability": capability,
+        "cpu_capability": capability_in_force(),
         "blas": _blas(),
         "threads": torch.get_num_threads(),
         "device": device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})",
@@ -58,11 +59,17 @@ def facts(device: str = "cpu") -> dict[str, Any]:
 
 
 def _blas() -> str:
-    """The libraries of matrix products and convolutions that this PyTorch was built with, as it says itself."""
+    """The libraries of matrix products and convolutions that this PyTorch was built with, and NumPy's, as they say."""
     words = torch.__config__.show()
     built = re.search(r"BLAS_INFO=(\w+)", words)
     versions = re.findall(r"Math Kernel Library Version [\w.]+|MKL-DNN v[\w.]+|OpenBLAS [\w.]+", words)
-    return ", ".join([built[1] if built else "unknown", *versions])
+    return ", ".join([built[1] if built else "unknown", *versions, f"numpy {_numpy_blas()}"])
+
+
+def _numpy_blas() -> str:
+    found: Any = np.show_config(mode="dicts") if "mode" in inspect.signature(np.show_config).parameters else {}
+    blas = (found or {}).get("Build Dependencies", {}).get("blas", {})
+    return " ".join(str(blas[word]) for word in ("name", "version") if blas.get(word)) or "unknown"
 
 
 def _about(device: str) -> dict[str, str]:
@@ -84,16 +91,13 @@ def _processor() -> str:
 
 def _precision() -> dict[str, Any]:
     """The switches of PyTorch that decide how precisely it computes; None where this version lacks one."""
-    return {
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    return in_force() | {
         "cuda.matmul.allow_tf32": _switch(torch.backends.cuda.matmul, "allow_tf32"),
         "cudnn.allow_tf32": _switch(torch.backends.cudnn, "allow_tf32"),
         "cudnn.benchmark": _switch(torch.backends.cudnn, "benchmark"),
         "cuda.matmul.allow_fp16_reduced_precision_reduction": _switch(
             torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"
         ),
-        "mkldnn": _switch(torch.backends.mkldnn, "enabled"),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
 
 

@@ -10,11 +10,13 @@ import torch
 
 from gradcheck.cases.case import Case
 from gradcheck.subject.adapters import operation_named
+from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor
 
 __all__ = ["run_integers"]
 
 
+@under_setting
 def run_integers(
     case: Case, arguments: dict[str, Any], subject: Callable[..., Any] | None = None
 ) -> tuple[np.ndarray, str, bool]:

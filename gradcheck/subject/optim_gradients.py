@@ -10,11 +10,13 @@ import torch
 
 from gradcheck.cases.history import History
 from gradcheck.subject.optimizers import Entry, Factory, Moment, build, seen
+from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import to_tensor
 
 __all__ = ["step_gradients"]
 
 
+@under_setting
 def step_gradients(
     history: History, i: int, was: Moment, names: tuple[str, ...], cotangent: np.ndarray, subject: Factory | None = None
 ) -> dict[str, Entry]:

@@ -14,6 +14,7 @@ import torch
 from gradcheck.cases.history import History
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.optim.rule import MODES
+from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import LAYOUTS, array_and_bits, dtype_name, to_tensor
 
 __all__ = ["Entry", "Factory", "Moment", "Seen", "build", "make_grad", "make_param", "observe", "run_history", "seen"]
@@ -140,6 +141,7 @@ def build(history: History, params: list[torch.Tensor], subject: Factory | None 
     return (subject or found)(groups, **options, **flags)
 
 
+@under_setting
 def run_history(history: History, subject: Factory | None = None) -> Seen:
     """Run the history; ``subject`` stands in for PyTorch's own class (planted faults do that)."""
     from gradcheck.subject.run import _NO_KERNEL

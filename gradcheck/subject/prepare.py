@@ -16,6 +16,7 @@ from gradcheck.errors import UsageError
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation
 from gradcheck.subject.modes import MODES, Call, Mode, Tensors
+from gradcheck.subject.settings import autocast_of
 from gradcheck.subject.signatures import parameters_of
 from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor, torch_value
 
@@ -75,7 +76,9 @@ class Prepared:
 
     def _outputs(self, tensors: dict[str, Any]) -> Tensors:
         first = self.operation.arrays[0]
-        outcome = self._subject(tensors[first], **{name: value for name, value in tensors.items() if name != first})
+        rest = {name: value for name, value in tensors.items() if name != first}
+        with autocast_of(self.case.setting, self.case.device):
+            outcome = self._subject(tensors[first], **rest)
         outputs = dict(outcome) if isinstance(outcome, dict) else {"value": outcome}
         for name in self.operation.drawn:
             if name in outputs:

@@ -11,16 +11,13 @@ import numpy as np
 
 from gradcheck.cases.case import Case
 from gradcheck.cases.modes import oracle_of
-from gradcheck.errors import UsageError, choices
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation, operation_named
 from gradcheck.subject.prepare import Prepared, modes
+from gradcheck.subject.settings import applied, unavailable
 from gradcheck.subject.tensors import array_and_bits, dtype_name
 
 __all__ = ["Observed", "Operation", "run_case"]
-
-SETTINGS = ("default",)
-"""Precision settings that a case can ask for."""
 
 _NO_KERNEL = re.compile(
     r"not implemented|does not support it|not supported|NotImplemented|no (available )?kernel|no viable backend|"
@@ -51,13 +48,14 @@ def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subjec
     Warnings of PyTorch about what was asked for are not errors here; exceptions become an outcome.
     """
     oracle_of(case.mode)
-    if case.setting not in SETTINGS:
-        raise UsageError(f"setting {case.setting!r} is not known; expected {choices(SETTINGS)}.")
+    if reason := unavailable(case.setting):
+        return Observed("unsupported", reason)
     prepared = Prepared(operation, case, arguments, subject or operation_named(operation.name))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            outputs = modes()[case.mode](prepared.call())
+            with applied(case.setting):
+                outputs = modes()[case.mode](prepared.call())
             prepared.check_untouched()
     except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
         words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -12,6 +12,7 @@ import torch
 
 from gradcheck.cases.case import Case
 from gradcheck.reference.clipping.scaler import Scaler, gradients_of_history
+from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, to_tensor
 
 __all__ = ["Scaled", "run_scaler"]
@@ -39,6 +40,7 @@ class _Counting(torch.optim.SGD):
         self.steps += 1
 
 
+@under_setting
 def run_scaler(
     entry: Scaler, case: Case, arguments: dict[str, Any], subject: Callable[..., Any] | None = None
 ) -> Scaled:

@@ -16,6 +16,7 @@ from gradcheck.reference.schedule.compose import options_of, schedule_of
 from gradcheck.reference.schedule.evaluate import own_options
 from gradcheck.reference.schedule.functions import function_named
 from gradcheck.reference.schedule.schedule import Schedule
+from gradcheck.subject.settings import under_setting
 
 __all__ = ["Driven", "run_schedule"]
 
@@ -50,6 +51,7 @@ class Driven:
     altered: tuple[str, ...] = ()
 
 
+@under_setting
 def run_schedule(entry: Schedule, case: Case, arguments: dict[str, Any], subject: Factory | None = None) -> Driven:
     """Step the scheduler through the case; ``subject`` stands in for PyTorch's class (planted faults do that)."""
     if not hasattr(torch.optim, arguments["optimizer"]):

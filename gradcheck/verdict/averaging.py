@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import Bounded, rounding_model
+from gradcheck.arithmetic import Bounded
 from gradcheck.cases.case import AXES, Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
-from gradcheck.formats import format_named
 from gradcheck.reference.averaging.averaging import Averaging, bounded_averages
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.averaging import run_averaging
+from gradcheck.verdict.models import grades_of, model_of
 from gradcheck.verdict.outputs import fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
@@ -40,10 +40,9 @@ def judge_averaging(
     averaged = run_averaging(found, case, arguments, subject)
     if averaged.outcome != "ran":
         return [verdict(case, "params", averaged.outcome, words=averaged.words)]
-    grades = ("agrees", "coarse") if format_named(case.dtype).bits == 16 else ("agrees",)
     bounds = []
-    for grade in grades:
-        model = rounding_model(case.dtype, case.device, grade)
+    for grade in grades_of(case):
+        model = model_of(case, grade)
         steps, closed = bounded_averages(found, arguments, averaged.after, model, case.mode)
         names = tuple(closed)
         bounds.append(

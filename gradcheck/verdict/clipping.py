@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import Bounded, rounding_model
+from gradcheck.arithmetic import Bounded
 from gradcheck.cases.case import AXES, Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
-from gradcheck.formats import format_named
 from gradcheck.reference.clipping.clipping import Clipping, bounded_clipping, gradients_of
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.clipping import Clipped, run_clipping
+from gradcheck.verdict.models import grades_of, model_of
 from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
@@ -41,11 +41,7 @@ def judge_clipping(
     clipped = run_clipping(found, case, arguments, subject)
     if clipped.outcome == "unsupported":
         return [verdict(case, "total", "unsupported", words=clipped.words)]
-    low_precision = format_named(case.dtype).bits == 16
-    grades = {
-        grade: bounded_clipping(found, arguments, rounding_model(case.dtype, case.device, grade))
-        for grade in (("agrees", "coarse") if low_precision else ("agrees",))
-    }
+    grades = {grade: bounded_clipping(found, arguments, model_of(case, grade)) for grade in grades_of(case)}
     if arguments.get("error_if_nonfinite"):
         error = _judge_error(case, arguments, clipped, grades["agrees"]["total"])
         if error is not None:

@@ -9,10 +9,11 @@ import numpy as np
 from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import arguments_of
-from gradcheck.formats import format_named
+from gradcheck.errors import choices
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import digest_of, error_ratios, stored_bound, worst_errors
+from gradcheck.verdict.models import grades_of, model_of, output_dtypes
 from gradcheck.verdict.oracles import oracle_outputs
 from gradcheck.verdict.verdict import Verdict
 from gradcheck.verdict.witness import witness_of
@@ -47,13 +48,8 @@ def bounds_of(operation: Reference, case: Case, arguments: dict[str, Any], obser
     """The outputs of the reference with their bounds; nothing where PyTorch did not run."""
     if observed.outcome != "ran":
         return {}
-    low_precision = format_named(case.dtype).bits == 16
-
     known = arguments | observed.drawn
-    return {
-        grade: oracle_outputs(operation, case, known, observed, rounding_model(case.dtype, case.device, grade))
-        for grade in (("agrees", "coarse") if low_precision else ("agrees",))
-    }
+    return {grade: oracle_outputs(operation, case, known, observed, model_of(case, grade)) for grade in grades_of(case)}
 
 
 def judge_against(
@@ -93,8 +89,8 @@ def _judge_output(
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
     if observed.dtypes[name] in INTEGERS:  # an output without gradient, and exact
         reference = Bounded(np.asarray(reference.value), None, rounding_model("float64"))
-    elif observed.dtypes[name] != reference.model.store.name:
-        words = f"{name} has dtype {observed.dtypes[name]}, should be {reference.model.store.name}"
+    elif observed.dtypes[name] not in (allowed := output_dtypes(case, name, reference.model)):
+        words = f"{name} has dtype {observed.dtypes[name]}, should be {choices(allowed)}"
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
     worst = worst_errors(got, reference, coarse)
     status = "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"

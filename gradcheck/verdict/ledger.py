@@ -20,6 +20,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from gradcheck.cases.modes import ORACLES
+from gradcheck.cases.settings import words_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.verdict.verdict import Verdict
 
@@ -67,7 +68,7 @@ class Entry:
         return (
             fnmatch.fnmatchcase(verdict.operation, self.operation)
             and (verdict.output in self.outputs or "*" in self.outputs)
-            and verdict.dtype in self.dtypes
+            and self._in_dtype(verdict)
             and self.device == verdict.device.partition(":")[0]
             and self._in_mode(verdict.mode)
             and self.torch.contains(version, prereleases=True)
@@ -84,6 +85,10 @@ class Entry:
     def is_of(self, element: str) -> bool:
         """Whether it concerns that kind of elements."""
         return element == self.element or (isinstance(self.element, tuple) and element in self.element)
+
+    def _in_dtype(self, verdict: Verdict) -> bool:
+        """Whether the dtype is the entry's, or that of autocast is, whose kernels run then."""
+        return not {verdict.dtype, words_of(verdict.setting).get("autocast")}.isdisjoint(self.dtypes)
 
     def _in_mode(self, mode: str) -> bool:
         """Whether the mode is the entry's: one of several, or one that runs the same kernels as ``backward``."""

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import Bounded, RoundingModel, rounding_model
-from gradcheck.arithmetic.model import GRADES
+from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.cases.case import Case
 from gradcheck.cases.history import History, step_rule_named
@@ -27,6 +26,7 @@ from gradcheck.subject.optim_gradients import step_gradients
 from gradcheck.subject.optimizers import Entry, Factory, Moment, Seen, run_history
 from gradcheck.verdict.calls import judge_calls
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, worst_errors
+from gradcheck.verdict.models import grades_of, model_of
 from gradcheck.verdict.verdict import Verdict, Witness
 from gradcheck.verdict.witness import witness_of
 
@@ -104,7 +104,7 @@ def _judge_step(
 ) -> None:
     case = history.case
     before = before_step(history, rule, step, i, was)
-    models = (rounding_model(case.dtype, case.device, grade) for grade in _grades(case))
+    models = (model_of(case, grade) for grade in grades_of(case))
     agrees, *rest = (bounded_step(rule, before, model) for model in models)
     if history.of("complex"):
         agrees, *rest = (_spilled(before, grade) for grade in (agrees, *rest))
@@ -140,7 +140,7 @@ def _judge_gradients(
     names = tuple(name for name in before.state if name not in rule.scalars)
     cotangent = cotangent_of(case, before.param.shape)
     extreme = _extreme(before, case.dtype, bool(history.of("complex")))
-    model = rounding_model(case.dtype, case.device)
+    model = model_of(case)
     for name, entry in step_gradients(history, i, was, names, cotangent, again).items():
         reference = _gradient(rule, before, name, cotangent, model)
         reference = Bounded(reference.value, np.where(extreme, np.inf, reference.full_bound()), model)
@@ -160,10 +160,6 @@ def _extreme(before: Before, dtype: str, pairs: bool) -> np.ndarray:
     inside = [(a == 0.0) | ((np.abs(a) <= largest) & (np.abs(a) >= 1.0 / largest)) for a in arrays]
     extreme = ~np.all(inside, axis=0)
     return np.broadcast_to(extreme.any(axis=-1, keepdims=True), extreme.shape) if pairs else extreme
-
-
-def _grades(case: Case) -> tuple[str, ...]:
-    return GRADES if format_named(case.dtype).bits == 16 else GRADES[:1]
 
 
 def _gradient(rule: StepRule, before: Before, name: str, cotangent: np.ndarray, model: RoundingModel) -> Bounded:

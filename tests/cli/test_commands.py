@@ -29,6 +29,9 @@ def call(*arguments):
         (["verify", "relu", "--dtype", "float8"], "dtype 'float8' is not known; expected float64, float32"),
         (["verify", "relu", "--device", "tpu"], "device 'tpu' is not known; expected cpu, cuda or cuda:N"),
         (["verify", "relu", "--layout", "diagonal"], "layout 'diagonal' is not known; expected contiguous"),
+        (["verify", "relu", "--setting", "mkl=off"], "setting 'mkl=off': 'mkl=off' is not known; expected default"),
+        (["verify", "relu", "--setting", "threads=none"], "threads=none; expected a whole number from 1"),
+        (["replay", "nn.functional.relu(x=ordinary(3)) seed=1 dtype=float32 setting=a=b"], "setting 'a=b'"),
         (["verify", "relu", "--cases", "many"], "'many' is not a valid integer"),
         (["verify", "relu", "--json", "/nowhere/x.json"], "expected a file in an existing folder"),
         (["verify", "relu", "--ledger", "/nowhere.toml"], "ledger /nowhere.toml: No such file"),
@@ -90,6 +93,30 @@ def test_verify_writes_every_verdict(tmp_path):
     float32 = [verdict for verdict in verdicts if verdict["dtype"] == "float32"]
     assert all(verdict["error_over_bound"] == verdict["error_over_storage_bound"] for verdict in float32)
     assert any(verdict["error_over_bound"] > 0 for verdict in float32)
+
+
+def test_settings_are_judged_one_after_the_other(tmp_path):
+    target = tmp_path / "verdicts.json"
+    settings = ["--setting", "default", "--setting", "threads=2,mkldnn=off", "--setting", "capability=default"]
+    command = [*GRADCHECK, "verify", "relu", "--dtype", "float32", "--cases", "3", "--jobs", "1", *settings]
+    done = subprocess.run([*command, "--json", str(target)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ATEN_CPU_CAPABILITY=default" in done.stderr
+    content = json.loads(target.read_text())
+    assert {verdict["setting"] for verdict in content["verdicts"]} == {
+        "default", "mkldnn=off,threads=2", "capability=default",
+    }  # fmt: skip
+    assert {verdict["status"] for verdict in content["verdicts"]} == {"agrees"}
+    assert content["run"]["cpu_capability"].endswith("DEFAULT")
+    assert len([line for line in done.stdout.splitlines() if line.startswith("nn.functional.relu")]) == 3
+
+
+def test_replay_starts_torch_with_the_capability_of_the_line():
+    line = "nn.functional.relu(x=ordinary(3)) seed=1 dtype=float32 setting=capability=default"
+    done = subprocess.run([*GRADCHECK, "replay", line], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "value agrees" in done.stdout
+    assert f"replay '{line}'" in done.stdout
 
 
 def test_gelu_is_found_when_the_ledger_is_empty(tmp_path):

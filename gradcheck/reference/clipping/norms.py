@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -61,7 +63,7 @@ def total_norm(grads: list[Any], norm_type: float | str) -> Any:
     if not grads:
         return np.float64(0.0)
     total = norm(np.stack([stored(norm(grad, p)) for grad in grads]), p)
-    zero = all(bool(np.all(grad == 0.0)) for grad in grads)
+    zero = functools.reduce(operator.and_, [np.all(grad == 0.0) for grad in grads])
     return np.where(zero, number(0.0, grads[0]), total)
 
 

@@ -1,0 +1,59 @@
+"""How PyTorch rounds on a case: the rounding model of its dtype and device under its setting."""
+
+from __future__ import annotations
+
+import fnmatch
+
+from gradcheck.arithmetic import RoundingModel, rounding_model
+from gradcheck.cases.case import Case
+from gradcheck.cases.settings import words_of
+from gradcheck.formats import format_named
+
+__all__ = ["LOWERED", "grades_of", "lowered", "model_of", "output_dtypes"]
+
+FACTORS = {"highest": 0.0, "high": 2.0**-11, "medium": 2.0**-8}
+"""By float32 precision of matrix products: the unit roundoff of the format that factors may be rounded to before they
+are multiplied, TF32 (11 significant bits) and bfloat16 (8): documentation of ``torch.set_float32_matmul_precision``,
+which counts the bits of the significand that are written down, 10 and 7. Products of them are added up in float32."""
+
+LOWERED = (
+    "nn.functional.conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy", "nn.functional.prelu",
+    "nn.functional.scaled_dot_product_attention", "nn.functional.multi_head_attention_forward", "nn.MultiheadAttention",
+    "nn.Transformer*", "nn.RNN*", "nn.LSTM*", "nn.GRU*",
+)  # fmt: skip
+"""Operations that ``torch.autocast`` computes in its dtype on the CPU, wholly or in part: those of the documentation's
+list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and the
+layers made of them. Every other one has to compute as without autocast."""
+
+
+def lowered(case: Case) -> str | None:
+    """The dtype that autocast may compute the case in; None where it changes nothing."""
+    dtype = words_of(case.setting).get("autocast")
+    if dtype is None or case.dtype != "float32":
+        return None
+    return dtype if any(fnmatch.fnmatchcase(case.operation, name) for name in LOWERED) else None
+
+
+def grades_of(case: Case) -> tuple[str, ...]:
+    """The grades that a case is judged by: two in 16-bit arithmetic, where they differ."""
+    return ("agrees", "coarse") if format_named(lowered(case) or case.dtype).bits == 16 else ("agrees",)
+
+
+def model_of(case: Case, grade: str = "agrees") -> RoundingModel:
+    """The rounding model of a case: for its dtype, or for that of autocast, to which float32 operands are rounded."""
+    words, low = words_of(case.setting), lowered(case)
+    return rounding_model(
+        low or case.dtype,
+        case.device,
+        grade,
+        flushed=words.get("denormals") == "flush",
+        factors=FACTORS[words.get("matmul", "highest")],
+        narrows=low is not None,
+    )
+
+
+def output_dtypes(case: Case, output: str, model: RoundingModel) -> tuple[str, ...]:
+    """The dtypes that an output may have: under autocast a value may have either, a gradient that of its argument."""
+    if not model.narrows:
+        return (model.store.name,)
+    return (case.dtype,) if output.startswith("grad[") else (case.dtype, model.store.name)
