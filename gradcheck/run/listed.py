@@ -40,14 +40,14 @@ def moved_cases(
 def listed_pieces(lines: Iterable[str]) -> list[Piece]:
     """Pieces of neighbouring cases of one operation and place."""
     found = []
-    for (name, dtype, device, layout, mode), group in itertools.groupby(lines, _place):
+    for (name, dtype, device, layout, mode, setting), group in itertools.groupby(lines, _place):
         cases = list(group)
         for start in range(0, len(cases), PIECE_CASES):
             some = tuple(cases[start : start + PIECE_CASES])
-            found.append(Piece(name, dtype, device, layout, mode, cases=0, seed=0, start=0, stop=len(some), lines=some))
+            found.append(Piece(name, dtype, device, layout, mode, 0, 0, 0, len(some), setting, some))
     return found
 
 
-def _place(line: str) -> tuple[str, str, str, str, str]:
+def _place(line: str) -> tuple[str, str, str, str, str, str]:
     axes = AXES | axes_of_line(line)[1]
-    return (line.partition("(")[0], axes["dtype"], axes["device"], axes["layout"], axes["mode"])
+    return (line.partition("(")[0], axes["dtype"], axes["device"], axes["layout"], axes["mode"], axes["setting"])
