@@ -54,6 +54,11 @@ def _enable_mkldnn(on: bool) -> None:
     torch._C._set_mkldnn_enabled(on)  # the public flags() sets four switches where one was asked for
 
 
+def _has_mkldnn() -> bool:
+    backend: Any = torch.backends.mkldnn
+    return bool(backend.is_available())
+
+
 def _mkldnn_enabled() -> bool:
     return bool(torch._C._get_mkldnn_enabled())
 
@@ -153,7 +158,7 @@ def unavailable(setting: str) -> str:
             f"not supported in this process: torch computes with {capability_in_force()}; "
             f"start it with ATEN_CPU_CAPABILITY={capability}"
         )
-    if words.get("mkldnn") == "on" and not torch.backends.mkldnn.is_available():
+    if words.get("mkldnn") == "on" and not _has_mkldnn():
         return "not supported: this torch is built without oneDNN"
     if words.get("denormals") == "flush" and not _can_flush():
         return "not supported: this processor cannot flush subnormal numbers"
@@ -187,6 +192,6 @@ def in_force() -> dict[str, Any]:
         "deterministic_warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "interop_threads": torch.get_num_interop_threads(),
-        "mkldnn": torch.backends.mkldnn.is_available() and _mkldnn_enabled(),
+        "mkldnn": _has_mkldnn() and _mkldnn_enabled(),
         "threads": torch.get_num_threads(),
     } | {f"{backend}_{operation}_format": value for (backend, operation), value in _product_formats().items()}
