@@ -4,7 +4,8 @@ What a running error bound promises to cover, so it shares nothing with the boun
 published accuracies. Values are carried in NumPy's widest float, in which one operation on numbers of a narrower
 format is as good as exact; then it is rounded, either to the nearest number or at random up or down to a number of one
 more bit, so that no error exceeds the unit roundoff and many come near it (stochastic rounding: M. P. Connolly,
-N. J. Higham & T. Mary, SIAM J. Sci. Comput. 43(1), 2021).
+N. J. Higham & T. Mary, SIAM J. Sci. Comput. 43(1), 2021). Where that float has no spare bits (Windows, Apple's ARM)
+float64 is simulated by rounding to nearest only.
 """
 
 from __future__ import annotations
@@ -17,15 +18,11 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.accuracy import ACCURACY
+from gradcheck.arithmetic.carrier import CARRIER_BITS, WIDE
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.formats import Format
 
-__all__ = ["CARRIER_BITS", "WIDE", "Machine"]
-
-WIDE = np.longdouble
-"""The carrier. Where it has no spare bits (Windows, Apple's ARM) float64 is simulated by rounding to nearest only."""
-
-CARRIER_BITS = int(np.finfo(WIDE).nmant) + 1
+__all__ = ["Machine"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from gradcheck.arithmetic.accuracy import ACCURACY
+from gradcheck.arithmetic.carrier import HAS_WIDE, OWN_ROUNDOFF, WIDE, WIDE_ROUNDOFF
 from gradcheck.formats import FORMATS, Format, format_named
 
 __all__ = ["FAILURE_PROBABILITY", "GRADES", "RoundingModel", "rounding_model"]
@@ -26,9 +29,6 @@ gradually, and kernels add in blocks."""
 
 LAMBDA = math.sqrt(2.0 * math.log(2.0 / FAILURE_PROBABILITY))
 """The λ for which 2·exp(-λ²/2), the failure probability of the cited theorems for one sum, is the one stated."""
-
-OWN_ROUNDOFF = FORMATS["float64"].roundoff
-"""The reference itself is evaluated in float64, and its own rounding is part of every bound."""
 
 UPWARD = 1.0 + 2.0**-14
 """Every rounding that enters a bound is rounded up by this much. It pays for what later operations leave out: their
@@ -49,7 +49,8 @@ class RoundingModel:
     elementary functions are computed in; blocks: in how many blocks of rows the evaluation is done, which sums over
     the batch have to know; flushed: whether subnormal numbers are flushed to zero, operands as well as results;
     factors: the unit roundoff that factors of matrix products are rounded with first, 0 where they are not; narrows:
-    whether operands are numbers of a wider format, and rounded to the storage format first.
+    whether operands are numbers of a wider format, and rounded to the storage format first; wide: whether values for a
+    float64 are carried in a wider float (see ``carrier``), so that the bound holds the subject's rounding alone.
     """
 
     work: Format
@@ -61,6 +62,9 @@ class RoundingModel:
     flushed: bool = False
     factors: float = 0.0
     narrows: bool = False
+    wide: bool = False
+    carrier: type[np.floating[Any]] = field(init=False)
+    own: float = field(init=False)
     unit: float = field(init=False)
     eta: float = field(init=False)
     least: float = field(init=False)
@@ -75,7 +79,11 @@ class RoundingModel:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        set_(self, "unit", (self.work.roundoff + OWN_ROUNDOFF) * UPWARD)
+        widened = self.wide and HAS_WIDE and self.work.name == "float64"
+        set_(self, "carrier", WIDE if widened else np.float64)
+        # The reference's own rounding is part of every bound.
+        set_(self, "own", WIDE_ROUNDOFF if widened else OWN_ROUNDOFF)
+        set_(self, "unit", (self.work.roundoff + self.own) * UPWARD)
         # Conversions to and from float16 keep its subnormal numbers whatever the processor is told (Intel, Software
         # Developer's Manual, vol. 1, §14.4.1), and no float16 number is subnormal in float32.
         flushed = self.flushed and self.work.name != "float16"
@@ -96,6 +104,10 @@ class RoundingModel:
         set_(self, "peak_to_top", (1.0 / self.unit + 1.0) * UPWARD)
 
     @property
+    def carries_wide(self) -> bool:
+        return self.carrier is not np.float64
+
+    @property
     def rounds_on_store(self) -> bool:
         return self.store.precision < self.work.precision or self.store.largest < self.work.largest
 
@@ -105,8 +117,8 @@ class RoundingModel:
         One ulp is at most 2u of the value. Where arithmetic is done in a narrower format than the library's (`coarse`),
         the result is rounded to it once more.
         """
-        ulps, own = ACCURACY[name][self.device], ACCURACY[name]["reference"]
-        error = 2.0 * (ulps * self.library.roundoff + own * OWN_ROUNDOFF) * UPWARD
+        ulps, own = ACCURACY[name][self.device], ACCURACY[name]["wide" if self.carries_wide else "reference"]
+        error = 2.0 * (ulps * self.library.roundoff + own * self.own) * UPWARD
         return error + self.work.roundoff if self.library.precision > self.work.precision else error
 
     def sum_factor(self, terms: int) -> float:
@@ -127,7 +139,7 @@ class RoundingModel:
 
     def casting_to(self, dtype: str) -> RoundingModel:
         """The model of the same kind of computation in another dtype."""
-        model = _model(dtype, self.device, self.grade, self.flushed, self.factors, self.narrows)
+        model = _model(dtype, self.device, self.grade, self.flushed, self.factors, self.narrows, self.wide)
         return model.in_blocks(self.blocks)
 
     def in_blocks(self, blocks: int) -> RoundingModel:
@@ -142,21 +154,33 @@ def rounding_model(
     flushed: bool = False,
     factors: float = 0.0,
     narrows: bool = False,
+    wide: bool = False,
 ) -> RoundingModel:
     """The model for tensors of ``dtype`` on a device type, for one of :data:`GRADES`; the same one for the same words.
 
     Kernels for float16 and bfloat16 compute in float32 and round once where they store; under `coarse` they may round
     every operation to the storage dtype. In float32 and float64 the two grades are the same. flushed, factors (which
-    concern float32 alone) and narrows: as of RoundingModel.
+    concern float32 alone), narrows and wide: as of RoundingModel.
     """
-    return _model(dtype, device.partition(":")[0], grade, flushed, factors if dtype == "float32" else 0.0, narrows)
+    factors = factors if dtype == "float32" else 0.0
+    return _model(dtype, device.partition(":")[0], grade, flushed, factors, narrows, wide)
 
 
 @cache
-def _model(dtype: str, device: str, grade: str, flushed: bool, factors: float, narrows: bool) -> RoundingModel:
+def _model(
+    dtype: str, device: str, grade: str, flushed: bool, factors: float, narrows: bool, wide: bool
+) -> RoundingModel:
     store = format_named(dtype)
     compute = FORMATS["float32"] if store.bits == 16 else store
     work = store if grade == "coarse" else compute
     return RoundingModel(
-        work, store, library=compute, device=device, grade=grade, flushed=flushed, factors=factors, narrows=narrows
+        work,
+        store,
+        library=compute,
+        device=device,
+        grade=grade,
+        flushed=flushed,
+        factors=factors,
+        narrows=narrows,
+        wide=wide,
     )

@@ -1,4 +1,4 @@
-"""Running error arithmetic: a value in float64 and a bound on the rounding error that a sane implementation may show.
+"""Running error arithmetic: a value and, in float64, a bound on the rounding error that a sane implementation may show.
 
 Each operation propagates the bounds of its operands and adds its own rounding, u·|result| + η (Higham 2002, §3.3).
 ``bound`` is None where a number is exact. A bound of inf means that an intermediate may overflow in the subject's
@@ -13,17 +13,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, size_of
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
 
-__all__ = ["Bounded", "finish", "lift", "lift_array", "reach", "repair", "total"]
+__all__ = ["Bounded", "carried", "finish", "lift", "lift_array", "reach", "repair", "total"]
 
 TINY = 2.0**-1000
 """Above what a bound loses where float64 underflows, divided by a unit roundoff."""
 
 
 class Bounded(Composite):
-    """value: float64 array; bound: float64 array that broadcasts to it, or None (exact); model: how to round.
+    """value: array of the model's carrier; bound: float64 array that broadcasts to it, or None (exact); model: how to
+    round.
 
     top: a number that no |value| + bound exceeds, inf where none is known. It decides in one comparison of scalars,
     for most operations, that nothing can overflow.
@@ -52,9 +54,9 @@ class Bounded(Composite):
 
     @property
     def magnitude(self) -> Any:
-        """|value|, kept once it was asked for: never change it in place."""
+        """|value| in float64, kept once it was asked for: never change it in place."""
         if self._magnitude is None:
-            self._magnitude = np.abs(self.value)
+            self._magnitude = size_of(self.value)
         return self._magnitude
 
     def __float__(self) -> float:
@@ -100,7 +102,7 @@ class Bounded(Composite):
         return lift(float(value), self.model)
 
     def __gradcheck_pi__(self) -> Bounded:
-        return Bounded(np.float64(np.pi), np.float64(np.pi * self.model.unit), self.model, 4.0)
+        return Bounded(self.model.carrier(WIDE_PI), np.float64(np.pi * self.model.unit), self.model, 4.0)
 
     def __gradcheck_dtype__(self) -> str:
         return self.model.store.name
@@ -109,7 +111,7 @@ class Bounded(Composite):
         if dtype == self.model.store.name:
             return self
         model = self.model.casting_to(dtype)
-        cast = Bounded(self.value, self.bound, model, self.top)
+        cast = carried(self, model)
         widens = model.store.precision >= self.model.store.precision and model.largest >= self.model.largest
         return cast if widens else cast._rounded_to_store()
 
@@ -118,9 +120,10 @@ def lift_array(array: np.ndarray, model: RoundingModel) -> Bounded:
     """An array of numbers of the subject's format: exact, unless the subject alters them before it computes."""
     magnitude = np.abs(array)
     top = float(magnitude.max(initial=0.0))
-    number = Bounded(array, None, model, top if top <= model.largest else math.inf)
+    value = array.astype(model.carrier) if model.carries_wide else array
+    number = Bounded(value, None, model, top if top <= model.largest else math.inf)
     if model.least or model.narrows:
-        number = Bounded(array, _altered(array, magnitude, model), model, 2.0 * number.top)
+        number = Bounded(value, _altered(array, magnitude, model), model, 2.0 * number.top)
     number._magnitude = magnitude
     return number
 
@@ -147,16 +150,29 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
             exact = np.isinf(number) or model.work.holds(number)
             bound = None if exact else np.float64(abs(number) * model.work.roundoff * UPWARD + model.eta)
             top = abs(number) * 1.5 if math.isfinite(number) else math.inf
-            known = model._numbers[key] = Bounded(np.float64(number), bound, model, top)
+            known = model._numbers[key] = Bounded(model.carrier(number), bound, model, top)
         return known
     if isinstance(operand, Composite):
         raise operand._missing("arithmetic with a mask", {})
     array = np.asarray(operand)
     if array.dtype.kind in "biu":
-        return Bounded(array.astype(np.float64), None, model)
+        return Bounded(array.astype(model.carrier), None, model)
     error = np.abs(model.work.round(array) - array)
     error = np.where(np.isfinite(array), error, 0.0)
-    return Bounded(array, error if np.any(error) else None, model)
+    return Bounded(array.astype(model.carrier, copy=False), error if np.any(error) else None, model)
+
+
+def carried(number: Bounded, model: RoundingModel) -> Bounded:
+    """The number in the carrier of another model, not rounded to its formats.
+
+    What this loses where that is the narrower carrier is covered by ``UPWARD`` of a format narrower than float64.
+    """
+    value, bound = number.value, number.bound
+    if number.model.carries_wide == model.carries_wide:
+        return Bounded(value, bound, model, number.top)
+    if number.model.carries_wide and bound is not None and model.work.name == "float64":
+        bound = bound + number.magnitude * OWN_ROUNDOFF
+    return Bounded(value.astype(model.carrier), bound, model, number.top)
 
 
 def total(first: Any, *rest: Any) -> Any:
@@ -207,7 +223,7 @@ def repair(
     uncertain: Callable[[], Any] | None = None,
 ) -> np.ndarray:
     """The bound where values are not finite, or may not be in the subject's format."""
-    finite, magnitude = np.isfinite(value), np.abs(value)
+    finite, magnitude = np.isfinite(value), size_of(value)
     lost = np.isnan(bound)
     if lost.any():
         # inf · 0 in the propagation of a certain infinity (1/inf): only the rounding of this operation is left.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.arithmetic.carrier import size_of
 from gradcheck.arithmetic.mask import Mask
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.running import Bounded, lift, total
@@ -32,7 +33,7 @@ def choose(mask: Any, a: Bounded, b: Bounded) -> Bounded:
         return Bounded(value, np.where(likely, a_bound, b_bound), a.model, top)
     a_bound, b_bound = a.full_bound(), b.full_bound()
     bound = np.where(likely, a_bound, b_bound)
-    reach = np.maximum(np.abs(a.value - value) + a_bound, np.abs(b.value - value) + b_bound) * UPWARD
+    reach = np.maximum(size_of(a.value - value) + a_bound, size_of(b.value - value) + b_bound) * UPWARD
     same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))
     reach = np.where(same, np.maximum(a_bound, b_bound), np.where(np.isnan(reach), np.inf, reach))
     return Bounded(value, np.where(mask.undecided, reach, bound), a.model, 2.0 * (a.top + b.top))
@@ -96,7 +97,7 @@ def _reduce_extremum(pick: Callable[..., Any]) -> Callable[..., Bounded]:
         if a.bound is None:
             return Bounded(value, None, a.model, a.top)
         # How far a term is behind the chosen one, minus its error: no term can get ahead by more.
-        behind = np.abs(a.value - pick(a.value, axis=axis, keepdims=True))
+        behind = size_of(a.value - pick(a.value, axis=axis, keepdims=True))
         bound = np.max(a.full_bound() - np.where(np.isnan(behind), 0.0, behind), axis=axis, keepdims=keepdims)
         unknown = np.any(np.isinf(a.full_bound()), axis=axis, keepdims=keepdims)
         bound = np.where(unknown, np.inf, np.where(np.isfinite(value), bound * UPWARD, 0.0))
@@ -156,7 +157,7 @@ def _einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Bounde
 
 
 def _filled(number: float) -> Callable[[Any], Bounded]:
-    return lambda a: Bounded(np.full(np.shape(a), number), None, a.model)
+    return lambda a: Bounded(np.full(np.shape(a), number, dtype=a.model.carrier), None, a.model)
 
 
 Bounded.ufuncs |= {np.matmul: _matmul}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.arithmetic.carrier import float64_of, size_of
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish, reach
 
@@ -18,9 +19,10 @@ def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = np.power(a.value, b.value)
         local = m.elementary("power")
-        bound = np.abs(value) * local + m.eta
+        magnitude = size_of(value)
+        bound = magnitude * local + m.eta
         if a.bound is not None or b.bound is not None:
-            bound = bound + _spread(m, np.abs(value), a, b)
+            bound = bound + _spread(m, magnitude, a, b)
         pole, uncertain = functools.partial(_has_pole, a, b), functools.partial(_is_uncertain, a, b)
         if np.any(uncertain()):
             return Bounded(value, np.where(uncertain(), np.inf, bound), m)
@@ -38,7 +40,7 @@ def _spread(m: RoundingModel, magnitude: Any, a: Bounded, b: Bounded) -> Any:
     away = -np.log1p(-np.minimum(delta / np.where(a.value == 0.0, 1.0, a.magnitude), 1.0))
     turn = np.where(epsilon == 0.0, 0.0, epsilon * (np.abs(np.log(a.magnitude)) + away))
     bound = magnitude * np.expm1(np.where(b.value == 0.0, 0.0, b.magnitude * away) + turn)
-    farthest = np.power(reach(a), b.value) * (1.0 + m.unit) + magnitude
+    farthest = np.power(reach(a), float64_of(b.value)) * (1.0 + m.unit) + magnitude
     bound = np.where((delta >= a.magnitude) & (b.value > 0.0), farthest, bound)
     return np.where(exact_zero | ((b.value == 0.0) & (epsilon == 0.0)), 0.0, bound)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from scipy import special
 
+from gradcheck.arithmetic.carrier import float64_of, size_of, wide_erf
 from gradcheck.arithmetic.mask import Mask, decide
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish, lift, reach, repair, total
@@ -48,7 +49,7 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
     def rule(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         value = combine(a.value, b.value)
         # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
-        bound = np.abs(value)
+        bound = size_of(value)
         bound *= m.unit
         if m.least:
             bound += m.eta
@@ -99,7 +100,7 @@ def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> A
     if b.bound is None or b.value.size > a.value.size:
         a, b = b, a
     if b.bound is None or not m.has_room:
-        bound = np.abs(value)
+        bound = size_of(value)
         bound *= m.unit
         if b.bound is not None:
             bound += a.magnitude * b.bound
@@ -129,10 +130,10 @@ def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     value = a.value / b.value
     if _is_power_of_two(b):
         return _scale(m, a, 1.0 / float(b.value), value)
-    magnitude, divisor = np.abs(value), b.magnitude
+    magnitude, divisor = size_of(value), b.magnitude
     bound = _rounding(m, magnitude)
     if b.bound is not None:
-        divisor = _least(divisor, b.bound)
+        divisor = _least(b)
         magnitude *= b.bound
         bound += total(magnitude, a.bound) / divisor
     elif a.bound is not None:
@@ -143,10 +144,10 @@ def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     return finish(m, value, bound, a, b, top=top, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
 
 
-def _least(magnitude: Any, bound: Any) -> Any:
+def _least(b: Bounded) -> Any:
     """The least |value| that a divisor may have, NaN (which ``repair`` finds) where that is 0 by its error."""
-    least = magnitude - bound
-    return least if least.min(initial=1.0) > 0.0 else np.where((least <= 0.0) & (bound > 0.0), np.nan, least)
+    least = float64_of(np.abs(b.value) - b.bound) if b.model.carries_wide else b.magnitude - b.bound
+    return least if least.min(initial=1.0) > 0.0 else np.where((least <= 0.0) & (b.bound > 0.0), np.nan, least)
 
 
 def _reaches_zero(b: Bounded) -> Any:
@@ -162,7 +163,7 @@ def _sign(m: RoundingModel, a: Bounded) -> Bounded:
     top = 3.0 if a.top < math.inf else math.inf
     if a.bound is None:
         return Bounded(value, None, m, top)
-    return Bounded(value, np.where(a.magnitude <= a.bound, 1.0 + np.abs(value), 0.0), m, top)
+    return Bounded(value, np.where(a.magnitude <= a.bound, 1.0 + size_of(value), 0.0), m, top)
 
 
 def _square(m: RoundingModel, a: Bounded) -> Bounded:
@@ -177,10 +178,11 @@ def _power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
 
 def _sqrt(m: RoundingModel, a: Bounded) -> Bounded:
     value = np.sqrt(a.value)
-    bound = _rounding(m, value)
+    root = float64_of(value)
+    bound = _rounding(m, root)
     if a.bound is not None:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
-        spread = np.fmin(np.sqrt(a.bound), a.bound / value)  # where the value is 0 the quotient may be NaN
+        spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
         bound += _nan_below(a, 0.0, np.less, spread)
     return finish(m, value, bound, a, pole=_everywhere, uncertain=lambda: _below(a, 0.0, np.less))
 
@@ -209,20 +211,22 @@ def _smooth(
 ) -> Callable[[Any], Any]:
     """Rule of an elementary function of published accuracy.
 
-    slope(v, δ, value): the largest |f'| on [v - δ, v + δ]; pole: the left end of the domain, if it has one.
+    slope(v, δ, value): the largest |f'| on [v - δ, v + δ], all in float64; pole: the left end of the domain, if it has
+    one.
     """
 
     def rule(m: RoundingModel, a: Bounded) -> Bounded:
         value, local = function(a.value), m.elementary(name)
-        bound = np.abs(value)
+        bound = size_of(value)
         bound *= local
         bound += m.eta
+        if a.bound is not None:
+            spread = a.bound * slope(float64_of(a.value), a.bound, float64_of(value))
         if pole is None:
             if a.bound is not None:
-                bound += a.bound * slope(a.value, a.bound, value)
+                bound += spread
             return finish(m, value, bound, a, local=local)
         if a.bound is not None:
-            spread = a.bound * slope(a.value, a.bound, value)
             # Beyond the pole the slope has the wrong sign; ``repair`` finds the NaN.
             bound += _nan_below(a, pole, np.less_equal, spread)
         reached = functools.partial(_below, a, pole, np.less_equal)
@@ -242,9 +246,10 @@ def _expit(m: RoundingModel, a: Bounded) -> Bounded:
     composition gives 0, so the absolute error may be the reciprocal of the largest number.
     """
     value = special.expit(a.value)
-    bound = value * ((1.0 - value) * m.elementary("exp") + 2.0 * m.unit) + (1.0 / m.largest + m.eta)
+    rest = float64_of(1.0 - value)
+    bound = float64_of(value) * (rest * m.elementary("exp") + 2.0 * m.unit) + (1.0 / m.largest + m.eta)
     if a.bound is not None:
-        nearest = special.expit(-_nearest_to_zero(a.value, a.bound))
+        nearest = special.expit(-_nearest_to_zero(float64_of(a.value), a.bound))
         bound += a.bound * nearest * (1.0 - nearest)
     return finish(m, value, bound, a, local=m.elementary("exp") + 2.0 * m.unit)
 
@@ -254,10 +259,14 @@ def _log_expit(m: RoundingModel, a: Bounded) -> Bounded:
     value = special.log_expit(a.value)
     tail = special.expit(-a.magnitude)
     log1p = -special.log_expit(a.magnitude)
-    bound = log1p * m.elementary("log1p") + tail * m.elementary("exp") + np.abs(value) * m.unit + 2.0 * m.eta
+    bound = log1p * m.elementary("log1p") + tail * m.elementary("exp") + size_of(value) * m.unit + 2.0 * m.eta
     if a.bound is not None:
-        bound += a.bound * special.expit(a.bound - a.value)
+        bound += a.bound * special.expit(a.bound - float64_of(a.value))
     return finish(m, value, bound, a, local=m.elementary("log1p") + m.elementary("exp") + m.unit)
+
+
+def _erf(x: Any) -> Any:
+    return special.erf(x) if x.dtype == np.float64 else wide_erf(x)
 
 
 def _extremum(pick: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -268,7 +277,7 @@ def _extremum(pick: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             return Bounded(value, None, m, top)
         a_bound, b_bound = a.full_bound(), b.full_bound()
         # How far each is behind the chosen one, minus its error: neither can get ahead by more.
-        bound = np.maximum(a_bound - np.abs(a.value - value), b_bound - np.abs(b.value - value)) * UPWARD
+        bound = np.maximum(a_bound - size_of(a.value - value), b_bound - size_of(b.value - value)) * UPWARD
         bound = np.where(np.isfinite(value), bound, 0.0)
         unknown = np.isinf(a_bound) | np.isinf(b_bound)
         return Bounded(value, np.where(unknown, np.inf, bound), m, top)
@@ -316,9 +325,7 @@ Bounded.ufuncs |= {
     np.tanh: _smooth(np.tanh, "tanh", lambda v, d, y: 1.0 - np.tanh(_nearest_to_zero(v, d)) ** 2),
     np.cos: _smooth(np.cos, "cos", lambda v, d, y: np.minimum(np.abs(np.sin(v)) + d, 1.0)),
     np.sin: _smooth(np.sin, "sin", lambda v, d, y: np.minimum(np.abs(np.cos(v)) + d, 1.0)),
-    special.erf: _smooth(
-        special.erf, "erf", lambda v, d, y: 2 / np.sqrt(np.pi) * np.exp(-(_nearest_to_zero(v, d) ** 2))
-    ),
+    special.erf: _smooth(_erf, "erf", lambda v, d, y: 2 / np.sqrt(np.pi) * np.exp(-(_nearest_to_zero(v, d) ** 2))),
     special.expit: _unary(_expit),
     special.log_expit: _unary(_log_expit),
     np.maximum: _extremum(np.maximum),

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import special
 
-from gradcheck.arithmetic.machine import WIDE, Machine
+from gradcheck.arithmetic.carrier import WIDE, wide_erf
+from gradcheck.arithmetic.machine import Machine
 from gradcheck.arithmetic.protocol import Composite
 
 __all__ = ["Simulated", "lift"]
@@ -105,10 +106,6 @@ def _elementary(function: Callable[[Any], Any], name: str) -> Callable[[Simulate
     return lambda a: Simulated(a.machine.elementary(function, name, a.value), a.machine)
 
 
-def _erf(value: np.ndarray) -> Any:
-    return special.erf(value.astype(np.float64))  # SciPy has it in float64 only
-
-
 def _expit(a: Simulated) -> Any:
     return 1.0 / (1.0 + np.exp(-a))
 
@@ -185,7 +182,7 @@ Simulated.ufuncs |= {
     np.tanh: _elementary(np.tanh, "tanh"),
     np.cos: _elementary(np.cos, "cos"),
     np.sin: _elementary(np.sin, "sin"),
-    special.erf: _elementary(_erf, "erf"),
+    special.erf: _elementary(wide_erf, "erf"),
     special.expit: _expit,
     special.log_expit: _log_expit,
     np.matmul: _matmul,

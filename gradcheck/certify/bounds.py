@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import flint
 import numpy as np
@@ -18,7 +19,9 @@ from gradcheck.reference.evaluate import bounded_outputs, evaluate_all, float64_
 from gradcheck.reference.registry import Reference
 from gradcheck.verdict.compare import error_ratios
 
-__all__ = ["MODELS", "RUNS", "compare_with_simulation", "compare_with_truth", "special_values_differ"]
+__all__ = [
+    "MODELS", "RUNS", "compare_with_simulation", "compare_with_truth", "exact_ball", "special_values_differ",
+]  # fmt: skip
 
 MODELS = tuple(
     (dtype, grade)
@@ -39,7 +42,7 @@ def special_values_differ(operation: Reference, case: Case) -> str:
 
     These are ±inf and NaN, and in elementwise operations the sign of zero; that of a sum hangs on its order.
     """
-    bounded = _bounded(operation, case, rounding_model(case.dtype))
+    bounded = _bounded(operation, case, rounding_model(case.dtype, wide=True))
     for name, output in _plain(operation, case).items():
         value = np.asarray(bounded[name].value)
         differ = (output != value) & ~(np.isnan(output) & np.isnan(value)) & ~(np.isfinite(output) & np.isfinite(value))
@@ -55,15 +58,16 @@ def special_values_differ(operation: Reference, case: Case) -> str:
 def compare_with_truth(operation: Reference, case: Case, bits: int) -> tuple[float | None, str]:
     """Worst error from the Arb enclosure over the bound, and a sentence where that exceeds 1.
 
-    Both float64 and the running error arithmetic's own value (also float64, summed in another order) are compared.
+    Compared are float64, by the bounds that count its own rounding; and the values of the running error arithmetic,
+    in float64 (summed in another order) and in the wide carrier, each by its own bounds.
     Elements without a finite true value, or with inputs that are not finite, are left to the comparison with simulated
     rounding; the ratio is None where there are no others.
     """
-    bounded = _bounded(operation, case, rounding_model("float64"))
-    bounds = {name: output.full_bound() for name, output in bounded.items()}
+    narrow, wide = (_bounded(operation, case, rounding_model("float64", wide=wide)) for wide in (False, True))
     sources = {
-        "float64": _plain(operation, case),
-        "running error": {n: np.asarray(b.value) for n, b in bounded.items()},
+        "float64": (_plain(operation, case), narrow),
+        "running error": ({name: np.asarray(output.value) for name, output in narrow.items()}, narrow),
+        "wide running error": ({name: np.asarray(output.value) for name, output in wide.items()}, wide),
     }
     ratios: dict[tuple[str, str], np.ndarray] = {}
     truth: dict[str, Ball] = {}
@@ -71,11 +75,11 @@ def compare_with_truth(operation: Reference, case: Case, bits: int) -> tuple[flo
         with ball_precision(bits):
             truth = _truth(operation, case)
             ratios = {
-                (source, name): _distances(outputs[name], ball, bounds[name])
-                for source, outputs in sources.items()
+                (source, name): _distances(values[name], ball, bounded[name].full_bound())
+                for source, (values, bounded) in sources.items()
                 for name, ball in truth.items()
             }
-            if all(_fine(ball, bounds[name]) for name, ball in truth.items()):
+            if all(_fine(ball, wide[name].full_bound()) for name, ball in truth.items()):
                 break
         bits *= 2
     known = [ratio for ratio in ratios.values() if not np.isnan(ratio).all()]
@@ -85,7 +89,7 @@ def compare_with_truth(operation: Reference, case: Case, bits: int) -> tuple[flo
     source, name = next(key for key, ratio in ratios.items() if np.any(ratio > 1.0))
     true = np.asarray(np.frompyfunc(lambda ball: float(ball.mid()), 1, 1)(truth[name].array), dtype=np.float64)
     known_ratios = np.nan_to_num(ratios[source, name], nan=0.0, posinf=np.inf)
-    return worst, _sentence(case, name, known_ratios, sources[source][name], true, source, "truth")
+    return worst, _sentence(case, name, known_ratios, sources[source][0][name], true, source, "truth")
 
 
 def _truth(operation: Reference, case: Case) -> dict[str, Ball]:
@@ -97,15 +101,28 @@ def _truth(operation: Reference, case: Case) -> dict[str, Ball]:
 def _distances(got: np.ndarray, truth: Ball, bounds: np.ndarray) -> np.ndarray:
     """Largest possible error over the bound, in Arb; NaN where the truth is not finite."""
 
-    def distance(value: float, ball: flint.arb, bound: float) -> float:
+    def distance(value: Any, ball: flint.arb, bound: float) -> float:
         if not ball.is_finite():
             return math.nan
-        if math.isinf(bound) or (ball.is_exact() and ball == value):
+        off = ball - exact_ball(value)
+        if math.isinf(bound) or (off.is_exact() and off == 0):
             return 0.0
-        ratio = (ball - value).abs_upper() / bound
+        ratio = off.abs_upper() / bound
         return float(ratio.upper()) if ratio.is_finite() else math.inf
 
     return np.asarray(np.frompyfunc(distance, 3, 1)(got, truth.array, bounds), dtype=np.float64)
+
+
+def exact_ball(value: Any) -> flint.arb:
+    """A number of either carrier as a ball without radius, at 113 bits of precision or more; NaN if not finite."""
+    if not np.isfinite(value):
+        return flint.arb("nan")
+    significand, exponent = np.frexp(value)
+    ball = flint.arb(0)
+    for _ in range(3):  # so many significands of float64 hold one of the wide carrier
+        part = float(significand)
+        ball, significand = ball + part, significand - part
+    return ball * flint.arb(2) ** int(exponent)
 
 
 def _fine(truth: Ball, bounds: np.ndarray) -> bool:
@@ -123,7 +140,7 @@ def compare_with_simulation(operation: Reference, case: Case) -> tuple[dict[str,
     words: list[str] = []
     for dtype, grade in MODELS:
         here = case.on(dtype=dtype)
-        model = rounding_model(dtype, grade=grade)
+        model = rounding_model(dtype, grade=grade, wide=True)
         bounded = _bounded(operation, here, model)
         label = dtype if grade == "agrees" else f"{dtype} {grade}"
         worst[label] = 0.0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
-from gradcheck.arithmetic.model import OWN_ROUNDOFF
+from gradcheck.arithmetic.carrier import size_of
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.errors import ContractError
 from gradcheck.reference.registry import Reference
@@ -187,8 +187,11 @@ def _joined(parts: list[Bounded]) -> Bounded:
 
 
 def _added(parts: list[Bounded]) -> Bounded:
-    """Sums over the batch, which have their rounding already (see sum_over_batch); only float64's own is added here."""
+    """Sums over the batch, which have their rounding already (see sum_over_batch); only the reference's own is
+    added here.
+    """
     value = np.sum([part.value for part in parts], axis=0)
     bound = np.sum([part.full_bound() for part in parts], axis=0)
-    own = len(parts) * OWN_ROUNDOFF * np.sum([np.abs(part.value) for part in parts], axis=0)
-    return Bounded(value, bound + own, parts[0].model)
+    model = parts[0].model
+    own = len(parts) * model.own * np.sum([size_of(part.value) for part in parts], axis=0)
+    return Bounded(value, bound + own, model)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
+from gradcheck.arithmetic.carrier import size_of
 from gradcheck.formats import Format
 
 __all__ = ["Worst", "digest_of", "error_ratios", "stored_bound", "worst_errors"]
@@ -47,8 +48,7 @@ def _flat_bound(grade: Bounded) -> np.ndarray | None:
 
 def _worst_of_chunk(got: np.ndarray, value: np.ndarray, grades: list[tuple[RoundingModel, Any]]) -> list[float]:
     """The same of a few elements, as a list without NaN; an element may be within either grade's bound."""
-    error = got - value
-    np.abs(error, out=error)
+    error = size_of(got - value)
     worst, least, ordinary = [], None, True
     for model, bound in grades:
         allowed = _stored(model, value, bound)
@@ -77,7 +77,7 @@ def _stored(model: RoundingModel, value: np.ndarray, bound: Any) -> Any:
     """The bound of an output once it has been rounded to the storage format."""
     if not model.rounds_on_store:
         return 0.0 if bound is None else bound
-    store, magnitude = model.store, np.abs(value)
+    store, magnitude = model.store, size_of(value)
     if bound is not None:
         magnitude += bound
     magnitude *= store.roundoff
@@ -100,7 +100,7 @@ def error_ratios(got: np.ndarray, reference: Bounded) -> np.ndarray:
     """
     with np.errstate(all="ignore"):
         value, bound = np.asarray(reference.value), stored_bound(reference)
-        error = np.abs(got - value)
+        error = size_of(got - value)
         return _special_ratios(got, value, error, error / bound, bound, reference.model)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,10 @@ def judge_observed(operation: Reference, case: Case, arguments: dict[str, Any], 
 INTEGERS = ("int64", "int32", "bool")
 """Dtypes of outputs that are not floats, whatever the dtype of the case."""
 
+WIDE_ELEMENTS = 1 << 13
+"""Elements of the largest array up to which the reference of a float64 subject is evaluated in a wider float: that
+takes NumPy without vector instructions and BLAS, ten times as long."""
+
 Bounds = dict[str, dict[str, Bounded]]
 """By grade and output: what the reference says."""
 
@@ -48,8 +53,15 @@ def bounds_of(operation: Reference, case: Case, arguments: dict[str, Any], obser
     """The outputs of the reference with their bounds; nothing where PyTorch did not run."""
     if observed.outcome != "ran":
         return {}
-    known = arguments | observed.drawn
-    return {grade: oracle_outputs(operation, case, known, observed, model_of(case, grade)) for grade in grades_of(case)}
+    known, wide = arguments | observed.drawn, _is_small(case)
+    return {
+        grade: oracle_outputs(operation, case, known, observed, model_of(case, grade, wide))
+        for grade in grades_of(case)
+    }
+
+
+def _is_small(case: Case) -> bool:
+    return max((math.prod(spec.shape) for spec in case.specs.values()), default=1) <= WIDE_ELEMENTS
 
 
 def judge_against(

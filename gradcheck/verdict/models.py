@@ -39,8 +39,11 @@ def grades_of(case: Case) -> tuple[str, ...]:
     return ("agrees", "coarse") if format_named(lowered(case) or case.dtype).bits == 16 else ("agrees",)
 
 
-def model_of(case: Case, grade: str = "agrees") -> RoundingModel:
-    """The rounding model of a case: for its dtype, or for that of autocast, to which float32 operands are rounded."""
+def model_of(case: Case, grade: str = "agrees", wide: bool = False) -> RoundingModel:
+    """The rounding model of a case: for its dtype, or for that of autocast, to which float32 operands are rounded.
+
+    wide: whether values for float64 are carried in a wider float.
+    """
     words, low = words_of(case.setting), lowered(case)
     return rounding_model(
         low or case.dtype,
@@ -49,6 +52,7 @@ def model_of(case: Case, grade: str = "agrees") -> RoundingModel:
         flushed=words.get("denormals") == "flush",
         factors=FACTORS[words.get("matmul", "highest")],
         narrows=low is not None,
+        wide=wide,
     )
 
 

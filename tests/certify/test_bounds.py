@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradcheck.arithmetic import Bounded, RoundingModel
+from gradcheck.arithmetic import Bounded, RoundingModel, ball_precision, balls, rounding_model
+from gradcheck.arithmetic.carrier import HAS_WIDE
 from gradcheck.cases.case import Case
-from gradcheck.certify.bounds import compare_with_simulation, compare_with_truth, special_values_differ
+from gradcheck.cases.inputs import arguments_of, cotangents_of
+from gradcheck.certify.bounds import compare_with_simulation, compare_with_truth, exact_ball, special_values_differ
 from gradcheck.certify.draw import any_case, smooth_case
+from gradcheck.reference.evaluate import bounded_outputs, evaluate_all
 from gradcheck.reference.registry import reference_named
 
 
@@ -104,6 +107,42 @@ def test_a_bound_that_is_right_is_not_beaten_by_the_truth_by_half() -> None:
     """Half of float64's bound is the subject's: the reference itself uses up no more than the other half."""
     names = ("nn.functional.gelu", "nn.functional.layer_norm", "nn.functional.softmax", "nn.functional.mse_loss")
     assert max(worst_truth(name) for name in names) <= 0.5
+
+
+def worst_wide_truth(name: str) -> float:
+    """Worst error of the values in the wide carrier, from the Arb truth, over their bounds."""
+    operation, model, worst = reference_named(name), rounding_model("float64", wide=True), 0.0
+    for case in drawn(name):
+        outputs = bounded_outputs(operation, arguments_of(case), cotangents_of(case), model)
+        with ball_precision(600), np.errstate(all="ignore"):
+            truth = evaluate_all(operation, arguments_of(case), cotangents_of(case), balls, balls)
+            for key, output in outputs.items():
+                for index in np.ndindex(*output.shape):
+                    ball, bound = balls(truth[key]).array[index], float(output.full_bound()[index])
+                    if ball.is_finite() and 0.0 < bound < np.inf:
+                        off = abs(ball - exact_ball(np.asarray(output.value)[index])).abs_upper() / bound
+                        worst = max(worst, float(off))
+    return worst
+
+
+NEXT_TO_NOTHING = 2.0**-4
+"""Of a bound: the wide erf, the least accurate, takes up a 20th of its own."""
+
+
+@pytest.mark.skipif(not HAS_WIDE, reason="np.longdouble is no wider than float64 here")
+def test_a_wider_reference_uses_up_next_to_nothing_of_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("nn.functional.gelu", "nn.functional.layer_norm", "nn.functional.softmax", "nn.functional.mse_loss")
+    assert max(worst_wide_truth(name) for name in names) <= NEXT_TO_NOTHING
+
+    def narrowed(rule: Callable[..., Any]) -> Callable[..., Any]:
+        def tampered(*operands: Any) -> Any:
+            result = rule(*operands)
+            return Bounded(result.value.astype(np.float64), result.bound, result.model)
+
+        return tampered
+
+    plant(monkeypatch, np.exp, narrowed)
+    assert worst_wide_truth("nn.functional.softmax") > NEXT_TO_NOTHING
 
 
 def test_the_sentence_names_the_case_the_output_and_the_excess(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradcheck.arithmetic import Bounded, rounding_model
-from gradcheck.arithmetic.model import OWN_ROUNDOFF
+from gradcheck.arithmetic.carrier import OWN_ROUNDOFF
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.inputs import arguments_of, cotangents_of
 from gradcheck.reference import evaluate
