@@ -12,7 +12,9 @@ from gradcheck import __version__
 from gradcheck.cli.audit import audit
 from gradcheck.cli.certify import certify
 from gradcheck.cli.coverage import coverage
+from gradcheck.cli.diff import diff
 from gradcheck.cli.kinks import kinks
+from gradcheck.cli.records import merge, runs
 from gradcheck.cli.report import report
 from gradcheck.cli.show import show
 from gradcheck.cli.verify import verify
@@ -99,5 +101,5 @@ def replay(case: str, ledger_file: str | None) -> None:
     sys.exit(int(failed))
 
 
-for _command in (verify, certify, audit, coverage, kinks, report, show, walkthrough):
+for _command in (verify, certify, audit, coverage, kinks, report, show, walkthrough, runs, merge, diff):
     main.add_command(_command)

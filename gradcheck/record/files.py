@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import quote
 from gradcheck.errors import UsageError
 from gradcheck.record.schema import APPLICATION, SCHEMA, migrate
 
-__all__ = ["open_to_read", "open_to_write", "said_plainly", "transaction"]
+__all__ = ["address_of", "current_file", "open_to_read", "open_to_write", "said_plainly", "transaction"]
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes into the same file."""
@@ -103,6 +104,25 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
+def current_file(path: Path) -> Iterator[Path]:
+    """A file of today's schema that can be attached: the file itself, or for an earlier version a migrated copy."""
+    with _closing(open_to_read(path)) as connection:
+        if connection.execute("PRAGMA database_list").fetchone()[2]:
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "migrated.db"
+            with _closing(_connect(copy, "rwc")) as target:
+                connection.backup(target)
+            yield copy
+
+
+def address_of(path: Path, how: str) -> str:
+    """The address of a file for SQLite; how: ``ro``, ``rw`` or ``rwc`` (made if it is not there)."""
+    return f"file:{quote(str(path.absolute()))}?mode={how}"
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All of it or nothing; waits for other writers at its beginning."""
     connection.execute("BEGIN IMMEDIATE")
@@ -116,8 +136,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}?mode={how}"
-    return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    return sqlite3.connect(address_of(path, how), uri=True, timeout=BUSY_SECONDS, isolation_level=None)
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +81,14 @@ class Record:
         """All runs, the oldest first."""
         return [read_run(row) for row in self.rows(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY started, id")]
 
+    def counts(self) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
+        """By number of a run: its cases, its verdicts, those that are wrong, and those of them in the ledger."""
+        wrong = "v.status IN ('deviates', 'raises', 'crashed', 'timed out')"
+        sql = f"""SELECT run, count(DISTINCT case_id), count(*), total({wrong}), count(entry) FROM verdicts v
+            GROUP BY run"""
+        for run, cases, verdicts, bad, known in self.rows(sql):
+            yield run, (cases, verdicts, int(bad), known)
+
     def run(self, word: str = "last") -> Run:
         """The run of a number, of the first characters of a uuid, or the ``last`` one. Raises UsageError."""
         runs = self.runs()
@@ -146,6 +154,10 @@ class Record:
         """Rows of a query of one's own."""
         with said_plainly(self.path), closing(self._connection.execute(sql, values)) as cursor:
             yield from cursor
+
+    def define(self, name: str, function: Callable[[str], str]) -> None:
+        """Let queries of one's own call a function of one text."""
+        self._connection.create_function(name, 1, function, deterministic=True)
 
     def _axis(self, name: str) -> str:
         if name not in (*CASE_COLUMNS, "output", "status"):
