@@ -16,18 +16,27 @@ RARE = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to do of each operation. sample: mutants of each (None: all); seeds: of the sensitivity."""
+    """How much to do of each operation.
+
+    sample: mutants of each (None: all); seeds: of the sensitivity; modes: of an operation, each audited by itself;
+    every_dtype: a mutant is tried in all dtypes, and not only until it is killed in one.
+    """
 
     dtypes: tuple[str, ...]
     cases: int
     seed: int
     sample: int | None
     seeds: int
+    modes: tuple[str, ...] = ("backward",)
+    every_dtype: bool = False
 
 
 @dataclass(frozen=True)
 class Kill:
-    """The first case (counted from 1) that shows a fault, and how: an output that deviates, or the broken contract."""
+    """A case (its number in the corpus, from 1) that shows a fault, and how: an output that deviates, or the contract.
+
+    It is the first that does, or one that has shown others and was tried before: the first then has a smaller number.
+    """
 
     cases: int
     how: str
@@ -107,7 +116,11 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of one operation in one dtype. counted: mutants that are faults; until: cases until the first kill."""
+    """Figures of one operation in one dtype.
+
+    counted: mutants that are faults and were tried in it; until: cases until the first kill; share: of all that were
+    tried, those that were killed.
+    """
 
     operation: str
     dtype: str
@@ -128,7 +141,11 @@ class Row:
 
 @dataclass(frozen=True)
 class OperationAudit:
-    """Everything about one operation. cases: how many there were, by dtype; seconds: of processor time."""
+    """Everything about one operation in one mode.
+
+    cases: how many there were, by dtype, of those dtypes that PyTorch has it in; seconds: of processor time;
+    every_dtype: whether mutants were tried in all dtypes.
+    """
 
     operation: str
     cases: dict[str, int]
@@ -137,9 +154,15 @@ class OperationAudit:
     sensitivities: list[Sensitivity]
     seconds: float
     mode: str = "backward"
+    every_dtype: bool = False
 
     def of(self, kind: str) -> list[Fate]:
         return [fate for fate in self.fates if fate.kind == kind]
+
+    @property
+    def label(self) -> str:
+        """The operation, and its mode where that is not backward."""
+        return self.operation if self.mode == "backward" else f"{self.operation} [{self.mode}]"
 
     @property
     def tamper_survivors(self) -> list[Catch]:
@@ -153,12 +176,15 @@ class OperationAudit:
     def rows(self) -> Iterator[Row]:
         counted = [fate for fate in self.fates if fate.kind in ("killed", "survived")]
         for dtype in self.cases:
-            until = [fate.kills[dtype].cases for fate in counted if dtype in fate.kills]
+            tried = counted
+            if not self.every_dtype:
+                counted = [fate for fate in counted if dtype not in fate.kills]
+            until = [fate.kills[dtype].cases for fate in tried if dtype in fate.kills]
             catches = [c for c in self.catches if c.dtype == dtype and (c.cases or c.survived)]
             seen = [s for s in self.sensitivities if s.dtype == dtype]
             roots = [s.per_root for s in seen if s.per_root is not None]
             yield Row(
-                self.operation, dtype, self.mode, len(counted), len(until),
+                self.operation, dtype, self.mode, len(tried), len(until),
                 median(until or [math.nan]), max(until, default=0),
                 len(catches), sum(c.cases > 0 for c in catches),
                 max((s.roundoffs for s in seen), default=math.nan), max(roots, default=None),
@@ -176,8 +202,8 @@ class AuditReport:
     seconds: float = field(default=0.0, compare=False)
 
     def fates(self, kind: str) -> list[tuple[str, Fate]]:
-        """Fates of one kind, each with its operation."""
-        return [(audit.operation, fate) for audit in self.operations for fate in audit.of(kind)]
+        """Fates of one kind, each with its operation, and its mode where that is not backward."""
+        return [(audit.label, fate) for audit in self.operations for fate in audit.of(kind)]
 
     @property
     def share(self) -> float:

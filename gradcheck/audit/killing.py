@@ -1,65 +1,152 @@
-"""Whether the suite notices a mutated formula: judged with it, the true PyTorch has to look wrong."""
+"""Whether the suite notices a mutated formula: judged with it, the true PyTorch has to look wrong.
+
+A mutant is tried in one dtype after the other until it is killed. One that stands in float64 is first asked whether it
+is a fault at all (see equivalence), since those that are none would have to be tried on everything.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from gradcheck.audit.equivalence import bound_ratios, same_values
 from gradcheck.audit.findings import Fate, Kill
+from gradcheck.audit.limits import TooLongError
 from gradcheck.audit.mutate import Mutant
-from gradcheck.audit.trials import SMALL, Trial, Trials, elements
+from gradcheck.audit.trials import Trial, Trials
+from gradcheck.cases.modes import oracle_of
 from gradcheck.errors import ContractError
+from gradcheck.verdict.judge import Bounds
 
 __all__ = ["fate_of", "killed_on"]
 
+PROBE = 8
+"""Trials in order, before those that have killed others; after as many again a mutant with the true numbers is asked
+whether it is a fault."""
 
-def fate_of(mutant: Mutant, trials: Mapping[str, Trials]) -> Fate:
-    """Killed in some dtype, equivalent, or a survivor; ``trials`` are the corpora by dtype, float64 among them."""
-    kills = {dtype: kill for dtype, corpus in trials.items() if (kill := killed_on(mutant, corpus))}
-    kind, reason = "killed" if kills else "survived", ""
-    if not kills and (mutant.operator == "stored" or same_values(mutant.reference, trials["float64"])):
-        kind, kills, reason = _by_bounds(mutant, trials)
+
+def fate_of(
+    mutant: Mutant, trials: Mapping[str, Trials], exact: Trials | None = None, every_dtype: bool = False
+) -> Fate:
+    """Killed in some dtype, equivalent, or a survivor.
+
+    trials: corpora of one mode by dtype, float64 first; exact: that of backward in float64, over which exact arithmetic
+    compares, if it is not among them; every_dtype: a killed mutant is tried in the other dtypes as well.
+    """
+    doubt = _Doubt(mutant, exact or trials["float64"], trials["float64"].mode)
+    kills: dict[str, Kill] = {}
+    for dtype, corpus in trials.items():
+        kill = _first_kill(mutant, corpus, doubt)
+        if kill is not None:
+            kills[dtype] = kill
+            if not every_dtype:
+                break
+        elif not kills and doubt.settled:
+            break
+    kind = "killed" if kills else doubt.kind
+    reason = "" if kills else doubt.reason
     return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
 
 
 def killed_on(mutant: Mutant, trials: Trials) -> Kill | None:
-    """The first kill among the trials."""
-    for number, trial in enumerate(trials, start=1):
-        if trial.ran and (how := _shown_by(mutant, trial)):
+    """The first kill among the trials, whether the mutant is a fault or not."""
+    return _first_kill(mutant, trials, None)
+
+
+class _Doubt:
+    """Whether a mutant that is not killed is a fault at all; asked when it has stood long enough, and only once."""
+
+    def __init__(self, mutant: Mutant, exact: Trials, mode: str) -> None:
+        self.mutant = mutant
+        self.kind = "survived"
+        self.reason = ""
+        self.low, self.high = 1.0, 1.0
+        self.changed = False
+        self.asked = False
+        self._exact = exact
+        self._mode = mode
+
+    @property
+    def settled(self) -> bool:
+        return self.kind != "survived"
+
+    @property
+    def same(self) -> bool:
+        """Whether all numbers were the true ones so far, and their bounds."""
+        return not self.changed and self.low == self.high == 1.0
+
+    def saw(self, trial: Trial, bounds: Bounds) -> None:
+        """Note how the mutant's numbers differ from the true ones where it was not killed."""
+        if not self.asked:
+            low, high, changed = bound_ratios(trial.bounds, bounds)
+            self.low, self.high, self.changed = min(self.low, low), max(self.high, high), self.changed or changed
+
+    def ask(self) -> bool:
+        """Whether there is nothing more to try: the mutant is no fault."""
+        if not self.asked:
+            self.asked = True
+            if self._mode != "backward" and self.same:
+                self.kind, self.reason = "equivalent", f"the same numbers in mode {self._mode}"
+            elif oracle_of(self._mode) in ("hvp", "second tangent") and _at_ties_alone(self.mutant):
+                self.kind, self.reason = "equivalent", "differs at a kink alone, where the second derivative is open"
+            elif self.mutant.operator == "stored":
+                self.kind, self.reason = self._by_bounds("only says what is rounded")
+            elif same_values(self.mutant.reference, self._exact):
+                self.kind, self.reason = self._by_bounds("same values")
+        # What is stored shows where it is rounded most: in formats of 16 bits, which are still to be tried.
+        return self.settled and self.mutant.operator != "stored"
+
+    def _by_bounds(self, words: str) -> tuple[str, str]:
+        if self.low == self.high:
+            return "equivalent", f"{words}, same bounds"
+        return "bound only", f"{words}; bounds {self.low:.3g} to {self.high:.3g} times the true ones"
+
+
+def _at_ties_alone(mutant: Mutant) -> bool:
+    """Whether ≤ stands for < or the other way round."""
+    return mutant.operator == "comparison" and mutant.before.replace("=", "") == mutant.after.replace("=", "")
+
+
+def _first_kill(mutant: Mutant, trials: Trials, doubt: _Doubt | None) -> Kill | None:
+    for number, trial in _asking(trials, doubt):
+        if trial.ran and (how := _shown_by(mutant, trial, doubt)):
+            trials.has_killed(number)
             return Kill(number, how, str(trial.case))
     return None
 
 
-def _shown_by(mutant: Mutant, trial: Trial) -> str:
+def _asking(trials: Trials, doubt: _Doubt | None) -> Iterator[tuple[int, Trial]]:
+    """The trials with their numbers, no more of them once it is clear that the mutant is no fault."""
+    for tried, (number, trial) in enumerate(trials.numbered(PROBE)):
+        # Large cases, and other dtypes, are dear: what is no fault has to be known before.
+        early = tried == 2 * PROBE and doubt is not None and doubt.same and trials.mode == "backward"
+        if doubt is not None and (early or tried == len(trials.small)) and doubt.ask():
+            return
+        yield number, trial
+    if doubt is not None:
+        doubt.ask()
+
+
+def _shown_by(mutant: Mutant, trial: Trial, doubt: _Doubt | None) -> str:
     try:
-        verdicts = trial.judged_with(trial.bounds_by(mutant.reference))
+        bounds = trial.bounds_by(mutant.reference)
+        verdicts = trial.judged_with(bounds)
     except ContractError:
         return "by contract"
+    except TooLongError as error:
+        return f"by contract: {error}"
     except Exception as error:  # a wrong formula may raise anything
         return f"by contract: it raises {type(error).__name__}"
     for verdict in verdicts:
-        if trial.is_bad(verdict) and trial.sound(verdict.output):
+        if not trial.sound(verdict.output):
+            continue
+        if trial.is_bad(verdict):
             return f"{verdict.output} {verdict.status}"
+        if (
+            mutant.operator == "stored"
+            and verdict.status == "coarse"
+            and trial.verdicts[verdict.output].status == "agrees"
+        ):
+            return f"{verdict.output} coarse"
+    if doubt is not None:
+        doubt.saw(trial, bounds)
     return ""
-
-
-def _by_bounds(mutant: Mutant, trials: Mapping[str, Trials]) -> tuple[str, dict[str, Kill], str]:
-    """Kind, kills and reason of a mutant that has the true values.
-
-    Only a bound that has become too small for the true PyTorch can give it away: `coarse` for `agrees` does.
-    """
-    low, high = 1.0, 1.0
-    for dtype, corpus in trials.items():
-        for number, trial in enumerate(corpus, start=1):
-            if not trial.ran or elements(trial.case) > SMALL:
-                continue
-            bounds = trial.bounds_by(mutant.reference)
-            for verdict in trial.judged_with(bounds):
-                if verdict.status == "coarse" and trial.verdicts[verdict.output].status == "agrees":
-                    kill = Kill(number, f"{verdict.output} coarse", str(trial.case))
-                    return "killed", {dtype: kill}, ""
-            smallest, largest = bound_ratios(trial.bounds, bounds)
-            low, high = min(low, smallest), max(high, largest)
-    if low == high:
-        return "equivalent", {}, "same values, same bounds"
-    return "bound only", {}, f"same values; bounds {low:.3g} to {high:.3g} times the true ones, PyTorch within them"

@@ -8,11 +8,13 @@ compares the defaults with PyTorch's signature.
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from types import FunctionType
+from functools import lru_cache
+from types import CodeType, FunctionType
 from typing import Any
 
 from gradcheck.arithmetic import functions
@@ -42,7 +44,9 @@ def mutants(reference: Reference) -> Iterator[Mutant]:
     for function, tree in formula.trees.items():
         name = f"{function.__module__}.{function.__name__}"
         for variant in variants(tree):
-            yield Mutant(formula.compiled(), variant.operator, name, variant.line, variant.before, variant.after)
+            yield Mutant(
+                formula.compiled(function), variant.operator, name, variant.line, variant.before, variant.after
+            )
 
 
 def size(reference: Reference) -> int:
@@ -56,26 +60,34 @@ class _Formula:
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
         self.trees = {function: _tree(function) for function in _reached(reference.function)}
-
-    def compiled(self) -> Reference:
-        """The reference as the trees say now; other functions, and other references, are left alone."""
+        self._codes = {function: _code(function, tree) for function, tree in self.trees.items()}
         modules = dict.fromkeys(function.__module__ for function in self.trees)
-        spaces = {name: {**vars(functions), **vars(sys.modules[name])} for name in modules}
+        self._spaces = {name: {**vars(functions), **vars(sys.modules[name])} for name in modules}
+        self._names = [
+            (module, name, value)
+            for module, space in self._spaces.items()
+            for name, value in space.items()
+            if isinstance(value, FunctionType) and value in self.trees
+        ]
+
+    def compiled(self, changed: FunctionType) -> Reference:
+        """The reference with one function as its tree says now; other functions, and other references, are left alone.
+
+        All of them are made anew, in modules of their own: whoever calls the changed one calls it there.
+        """
+        spaces = {name: dict(space) for name, space in self._spaces.items()}
         anew: dict[FunctionType, Any] = {}
-        for function, tree in self.trees.items():
+        for function, code in self._codes.items():
             space = spaces[function.__module__]
-            code = compile(ast.Module([tree], []), inspect.getfile(function), "exec", dont_inherit=True)
-            exec(code, space)
+            exec(_code(function, self.trees[function]) if function is changed else code, space)
             anew[function] = space[function.__name__]
-        for space in spaces.values():
-            space.update(
-                {
-                    name: anew[value]
-                    for name, value in space.items()
-                    if isinstance(value, FunctionType) and value in anew
-                }
-            )
+        for module, name, function in self._names:
+            spaces[module][name] = anew[function]
         return replace(self.reference, function=anew[self.reference.function])  # type: ignore[index]
+
+
+def _code(function: FunctionType, tree: ast.FunctionDef) -> CodeType:
+    return compile(ast.Module([tree], []), inspect.getfile(function), "exec", dont_inherit=True)
 
 
 def _reached(function: Callable[..., Any]) -> list[FunctionType]:
@@ -98,8 +110,7 @@ def _names(function: FunctionType) -> list[str]:
 
 def _tree(function: FunctionType) -> ast.FunctionDef:
     """The function's tree at its place in the file, without decorators and annotations."""
-    module = ast.parse(inspect.getsource(sys.modules[function.__module__]))
-    tree = next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == function.__name__)
+    tree = copy.deepcopy(_functions(function.__module__)[function.__name__])
     tree.decorator_list = []
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
@@ -107,3 +118,10 @@ def _tree(function: FunctionType) -> ast.FunctionDef:
         if isinstance(node, ast.FunctionDef):
             node.returns = None
     return tree
+
+
+@lru_cache(maxsize=32)
+def _functions(module: str) -> dict[str, ast.FunctionDef]:
+    """The functions that a module defines, by name."""
+    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    return {node.name: node for node in body if isinstance(node, ast.FunctionDef)}

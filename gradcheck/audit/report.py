@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-Progress = Callable[[OperationAudit], None]
+Progress = Callable[[str, list[OperationAudit]], None]
 
-SEEDS = 20
+SEEDS = 5
 SAMPLE_SEEDS = 2
 
 
@@ -33,21 +33,26 @@ def audit(
     sample: int | None = None,
     seeds: int | None = None,
     dtypes: tuple[str, ...] = tuple(FORMATS),
+    modes: tuple[str, ...] = ("backward",),
+    every_dtype: bool = False,
     judge: Judge | None = None,
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda *_: None,
 ) -> AuditReport:
     """Audit the operations: the corpus of ``cases`` drawn cases and ``seed``, as ``gradcheck verify`` runs it.
 
     sample: so many mutants of each operation, chosen by the seed (None: all); seeds: runs from which the sensitivity is
-    taken (20, or 2 of a sample); judge: what is audited, if not gradcheck's own; progress: is told each operation as it
-    is finished. Operations that are not registered, and another judge, need ``jobs=1``: this process.
-    Raises ContractError where ``dtypes`` lacks float64, in which the exact arithmetic compares.
+    taken (5, or 2 of a sample; of fewer than 20 all have to report it); modes: each is audited by itself; every_dtype:
+    try killed mutants in the other dtypes as well; judge: what is audited, if not gradcheck's own; progress: is told
+    the audits of each operation as they are finished. Operations that are not registered, and another judge, need
+    ``jobs=1``: this process. Raises ContractError where ``dtypes`` lacks float64, in which exact arithmetic compares.
     """
     if "float64" not in dtypes:
         raise ContractError(f"an audit needs the dtype float64, got {', '.join(dtypes)}.")
     start = time.perf_counter()
     chosen = list(references)
-    plan = Plan(dtypes, cases, seed, sample, seeds or (SEEDS if sample is None else SAMPLE_SEEDS))
+    dtypes = ("float64", *(dtype for dtype in dtypes if dtype != "float64"))
+    seeds = seeds or (SEEDS if sample is None else SAMPLE_SEEDS)
+    plan = Plan(dtypes, cases, seed, sample, seeds, modes, every_dtype)
     if jobs == 1:
         from gradcheck.audit.worker import audit_operation
         from gradcheck.verdict.judge import judge_against
@@ -55,35 +60,38 @@ def audit(
         done = {}
         for reference in chosen:
             done[reference.name] = audit_operation(reference, plan, judge or judge_against)
-            progress(done[reference.name])
+            progress(reference.name, done[reference.name])
     else:
         done = _in_processes(chosen, plan, jobs, progress)
-    ordered = [done[reference.name] for reference in chosen]
+    ordered = [part for reference in chosen for part in done[reference.name]]
     return AuditReport(ordered, cases, seed, sample, time.perf_counter() - start)
 
 
-def _in_processes(chosen: list[Reference], plan: Plan, jobs: int, progress: Progress) -> dict[str, OperationAudit]:
+def _in_processes(
+    chosen: list[Reference], plan: Plan, jobs: int, progress: Progress
+) -> dict[str, list[OperationAudit]]:
     """By name. What takes longest is started first: formulas with the longest text have the most mutants."""
     from gradcheck.audit.mutate import size
 
     context = multiprocessing.get_context("spawn")
-    done: dict[str, OperationAudit] = {}
+    done: dict[str, list[OperationAudit]] = {}
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = [
-            pool.submit(_audit_named, reference.name, plan) for reference in sorted(chosen, key=size, reverse=True)
-        ]
+        futures = {
+            pool.submit(_audit_named, reference.name, plan): reference.name
+            for reference in sorted(chosen, key=size, reverse=True)
+        }
         try:
             for future in as_completed(futures):
-                finished = future.result()
-                done[finished.operation] = finished
-                progress(finished)
+                name = futures[future]
+                done[name] = future.result()
+                progress(name, done[name])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return done
 
 
-def _audit_named(name: str, plan: Plan) -> OperationAudit:
+def _audit_named(name: str, plan: Plan) -> list[OperationAudit]:
     """In a worker process: torch is imported here, and not in the parent."""
     from gradcheck.audit.worker import audit_operation
     from gradcheck.subject.facts import use_one_thread

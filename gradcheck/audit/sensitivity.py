@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
 
 from gradcheck.audit.findings import Sensitivity
 from gradcheck.audit.tamper import Scene, scaled, scaled_at_largest, tampered
-from gradcheck.audit.trials import SMALL, Judge, Trial, Trials, elements
+from gradcheck.audit.trials import Judge, Trial, Trials
 from gradcheck.formats import FORMATS, format_named
 from gradcheck.reference.registry import Reference
-from gradcheck.verdict.judge import judge_against
+from gradcheck.verdict.judge import judge_against, stored_bound
 
 __all__ = ["PLACES", "SHARE", "sensitivities"]
 
@@ -33,12 +33,27 @@ STEPS = 40 * PER_OCTAVE
 
 
 def sensitivities(
-    reference: Reference, dtype: str, cases: int, seeds: Iterable[int], judge: Judge = judge_against
+    reference: Reference,
+    dtype: str,
+    cases: int,
+    seeds: Sequence[int],
+    judge: Judge = judge_against,
+    first: Trials | None = None,
 ) -> list[Sensitivity]:
-    """For every output, off at every element or at the largest."""
+    """For every output, off at every element or at the largest. first: the trials of the first seed, if made already.
+
+    A seed whose error cannot be the one that is looked for is not pursued further: the figure is the same. Nor is one
+    of less than one roundoff per √n: such a figure is a bound from above.
+    """
     errors: dict[Key, list[float]] = defaultdict(list)
-    for seed in seeds:
-        for key, error in _of_one_seed(Trials(reference, dtype, cases, seed, judge)).items():
+    shown: list[int] = []
+    exceeding = len(seeds) - math.ceil(SHARE * len(seeds)) + 1
+    for number, seed in enumerate(seeds):
+        trials = first if first is not None and not number else Trials(reference, dtype, cases, seed, judge)
+        enough = {key: max(1.0, sorted(known)[-exceeding]) for key, known in errors.items() if len(known) >= exceeding}
+        best, places = _of_one_seed(trials, shown, enough)
+        shown = shown or sorted(set(places.values()))
+        for key, error in best.items():
             errors[key].append(error)
     return [
         Sensitivity(
@@ -62,40 +77,76 @@ def _enough(errors: list[float]) -> float:
     return sorted(errors)[math.ceil(SHARE * len(errors)) - 1]
 
 
-def _of_one_seed(trials: Trials) -> dict[Key, float]:
+def _of_one_seed(trials: Trials, shown: list[int], enough: dict[Key, float]) -> tuple[dict[Key, float], dict[Key, int]]:
+    """The smallest reported errors, and where among the small trials they were found.
+
+    shown: places to begin with; enough: errors that need not be undercut.
+    """
     best: dict[Key, float] = {}
-    for trial in trials:
-        if not trial.ran or elements(trial.case) > SMALL:
-            continue
-        n = 1 if trials.reference.elementwise else trial.longest_sum
-        units = {False: 1.0, True: math.sqrt(n)} if n > 1 else {False: 1.0}
-        for output, place in product(trial.observed.outputs, PLACES):
-            if trial.observed.dtypes[output] not in FORMATS:
-                continue  # whole numbers are compared exactly
-            if trial.observed.outputs[output].size and trial.sound(output):
-                known = {summed: best.get((output, place, summed), math.inf) for summed in units}
-                error = _smallest(trial, output, place, max(known[summed] * units[summed] for summed in units))
-                best |= {(output, place, summed): min(known[summed], error / units[summed]) for summed in units}
+    places: dict[Key, int] = {}
+    known = [place for place in shown if place < len(trials.small)]
+    for place in dict.fromkeys([*known, *range(len(trials.small))]):
+        if enough and all(best.get(key, math.inf) <= limit for key, limit in enough.items()):
+            break
+        for key, error in _of_one_trial(trials.small[place], best, enough):
+            if error < best.setdefault(key, math.inf):
+                best[key], places[key] = error, place
         if trials.reference.elementwise and max(best.values(), default=math.inf) <= 1.0:
             break  # one roundoff is the smallest error that there is
-    return best
+    return best, places
+
+
+def _of_one_trial(trial: Trial, best: dict[Key, float], enough: dict[Key, float]) -> Iterator[tuple[Key, float]]:
+    if not trial.ran:
+        return
+    n = 1 if trial.reference.elementwise else trial.longest_sum
+    units = {False: 1.0, True: math.sqrt(n)} if n > 1 else {False: 1.0}
+    for output, place in product(trial.observed.outputs, PLACES):
+        if trial.observed.dtypes[output] not in FORMATS:
+            continue  # whole numbers are compared exactly
+        keys = {(output, place, summed): unit for summed, unit in units.items()}
+        known = {key: best.get(key, math.inf) for key in keys}
+        if all(known[key] <= max(enough.get(key, 0.0), 1.0 / keys[key]) for key in keys):
+            continue
+        if trial.observed.outputs[output].size and trial.sound(output):
+            error = _smallest(trial, output, place, max(known[key] * unit for key, unit in keys.items()))
+            yield from ((key, error / unit) for key, unit in keys.items())
 
 
 def _smallest(trial: Trial, output: str, place: str, below: float) -> float:
-    """The smallest reported error, in roundoffs, by bisection; ``below`` where it is not smaller than that."""
-    low, high = 0, STEPS
+    """The smallest reported error, in roundoffs; ``below`` where it is not smaller than that."""
+    least = _least(trial, output)
+    if least >= below:
+        return below
+    low, high = max(0, math.floor(PER_OCTAVE * math.log2(max(least, 1.0)))), STEPS
     if below < math.inf:
         high = max(0, math.ceil(PER_OCTAVE * math.log2(below)))
         if high == 0 or not _reported(trial, output, place, high - 1):
             return below
         high -= 1
-    while low < high:
-        middle = (low + high) // 2
+    stride = 1
+    while low < high:  # it is mostly near the least possible one: ever larger strides from there, then bisection
+        middle = min(low + stride - 1, (low + high) // 2)
         if middle < STEPS and _reported(trial, output, place, middle):
-            high = middle
+            high, stride = middle, STEPS
         else:
-            low = middle + 1
+            low, stride = middle + 1, 2 * stride
     return _error(high) if high < STEPS else math.inf
+
+
+def _least(trial: Trial, output: str) -> float:
+    """No relative error smaller than this, in roundoffs, takes any element out of its bound."""
+    form = format_named(trial.observed.dtypes[output])
+    got = trial.observed.outputs[output]
+    grades = [outputs[output] for outputs in trial.bounds.values()]
+    if trial.verdicts[output].status == "agrees":
+        grades = grades[:1]
+    with np.errstate(all="ignore"):
+        room = np.max([stored_bound(grade) for grade in grades], axis=0) - np.abs(got - np.asarray(grades[0].value))
+        needed = (room - form.ulp(got)) / np.abs(got)
+        counted = (got != 0.0) & (np.abs(got) < form.largest / 2.0)
+        needed = np.where(counted, needed, np.where(got == 0.0, np.inf, 0.0))
+    return float(np.nanmin(needed, initial=np.inf)) / form.roundoff
 
 
 def _reported(trial: Trial, output: str, place: str, step: int) -> bool:

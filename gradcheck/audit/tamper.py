@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.audit.trials import elements
 from gradcheck.cases.case import Case
+from gradcheck.cases.draw import elements
 from gradcheck.formats import FORMATS, Format, format_named
 from gradcheck.subject.run import Observed
 
@@ -42,12 +42,16 @@ WRONG = 1.5
 
 @dataclass(frozen=True)
 class Tamper:
-    """A fault: its name, what it does to a scene, the dtypes in which it exists, whether certain numbers call it up."""
+    """A fault: its name, what it does to a scene, the dtypes in which it exists, whether certain numbers call it up.
+
+    above: it strikes calls with more elements alone.
+    """
 
     name: str
     change: Callable[[Scene], np.ndarray]
     dtypes: tuple[str, ...] = tuple(FORMATS)
     value_bound: bool = False
+    above: int = 0
 
 
 def tampered(
@@ -180,6 +184,6 @@ TAMPERS = (
     Tamper("NaN at one place", _becomes(np.nan)),
     Tamper("inf at one place", _becomes(np.inf)),
     *(Tamper(f"only {layout} inputs", _on_layout(layout)) for layout in ("transposed", "sliced")),
-    *(Tamper(f"only above 2^{power} elements", _above(power)) for power in (4, 8, 12, 15)),
+    *(Tamper(f"only above 2^{power} elements", _above(power), above=1 << power) for power in (4, 8, 12, 15)),
 )
 """The catalogue; a fault that strikes once in a thousand calls is counted by its chance (see report)."""

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from contextlib import contextmanager
 from functools import cached_property
-from math import prod
 from typing import Any
+from unittest import mock
 
-from gradcheck.arithmetic import RoundingModel, rounding_model
+from gradcheck.arithmetic import RoundingModel
+from gradcheck.audit.limits import time_limit
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus
-from gradcheck.cases.inputs import arguments_of, cotangents_of
-from gradcheck.reference.evaluate import bounded_outputs, gradient_name
+from gradcheck.cases.draw import elements
+from gradcheck.cases.inputs import arguments_of
+from gradcheck.reference.evaluate import gradient_name
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.run import Observed, run_case
 from gradcheck.verdict.judge import Bounds, bounds_of, judge_against
 from gradcheck.verdict.ledger import Ledger, load_ledger
 from gradcheck.verdict.verdict import STATUSES, Verdict
 
-__all__ = ["SMALL", "Judge", "Trial", "Trials", "elements"]
+__all__ = ["SMALL", "Judge", "Trial", "Trials"]
 
 Judge = Callable[[Reference, Case, dict[str, Any], Observed, Bounds], list[Verdict]]
 """What is audited: ``judge_against``, or a blind one that a test puts in its place."""
@@ -42,6 +44,7 @@ class Trial:
         self.case = case
         self._judge = judge
         self._ledger = ledger
+        self._terms: list[int] = []
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -62,19 +65,21 @@ class Trial:
         return run_case(self.reference, case, arguments_of(case))
 
     @cached_property
+    def bounds(self) -> Bounds:
+        with _counted_sums() as self._terms:
+            return bounds_of(self.reference, self.case, self.arguments, self.observed)
+
+    @property
     def longest_sum(self) -> int:
         """The largest number of terms that the reference adds up in this case; 1 where it has no sum."""
-        model = _Counting(**_fields(rounding_model("float64")))
-        bounded_outputs(self.reference, self.arguments, cotangents_of(self.case), model)
-        return max(model.terms)
-
-    @cached_property
-    def bounds(self) -> Bounds:
-        return bounds_of(self.reference, self.case, self.arguments, self.observed)
+        return max(self._terms, default=1) if self.bounds else 1
 
     def bounds_by(self, reference: Reference) -> Bounds:
-        """The bounds that another reference yields for the same call; a wrong one may give rise to warnings."""
-        with warnings.catch_warnings():
+        """The bounds that another reference yields for the same call; a wrong one may give rise to warnings.
+
+        Raises whatever a wrong formula may raise, TooLongError among it.
+        """
+        with warnings.catch_warnings(), time_limit():
             warnings.simplefilter("ignore")
             return bounds_of(reference, self.case, self.arguments, self.observed)
 
@@ -111,49 +116,75 @@ class Trial:
         return verdict.status in BAD and self._ledger.match(verdict) is None
 
 
-class _Counting(RoundingModel):
-    """A rounding model that notes how many terms the sums have."""
+@contextmanager
+def _counted_sums() -> Iterator[list[int]]:
+    """The numbers of terms of all sums that are bounded in the body."""
+    terms: list[int] = []
+    factor = RoundingModel.sum_factor
 
-    terms: list[int]
+    def counted(model: RoundingModel, number: int) -> float:
+        terms.append(number)
+        return factor(model, number)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "terms", [1])
-
-    def sum_factor(self, terms: int) -> float:
-        self.terms.append(terms)
-        return super().sum_factor(terms)
-
-
-def _fields(model: RoundingModel) -> dict[str, Any]:
-    return {field.name: getattr(model, field.name) for field in fields(model) if field.init}
+    with mock.patch.object(RoundingModel, "sum_factor", counted):
+        yield terms
 
 
 class Trials:
-    """The corpus of one operation in one dtype, in the order in which faults are tried on it; made as far as needed."""
+    """The corpus of one operation in one dtype and mode, in the order in which faults are tried on it.
 
-    def __init__(self, reference: Reference, dtype: str, cases: int, seed: int, judge: Judge = judge_against) -> None:
+    Trials are made as far as they are needed. small: those with arrays of at most SMALL elements; large: the others.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        dtype: str,
+        cases: int,
+        seed: int,
+        judge: Judge = judge_against,
+        mode: str = "backward",
+    ) -> None:
         self.reference = reference
         self.dtype = dtype
+        self.mode = mode
+        self.seed = seed
         ledger = load_ledger()
-        drawn = sorted(corpus(reference, dtype, cases, seed), key=lambda case: elements(case) > SMALL)
-        self._trials = [Trial(reference, case, judge, ledger) for case in drawn]
+        drawn = [Trial(reference, case, judge, ledger) for case in corpus(reference, dtype, cases, seed, mode)]
+        self.small = [trial for trial in drawn if elements(trial.case) <= SMALL]
+        self.large = [trial for trial in drawn if elements(trial.case) > SMALL]
+        self._killers: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._trials)
+        return len(self.small) + len(self.large)
 
     def __iter__(self) -> Iterator[Trial]:
-        return iter(self._trials)
+        yield from self.small
+        yield from self.large
+
+    def numbered(self, first: int) -> Iterator[tuple[int, Trial]]:
+        """Trials with their numbers from 1 on: the first few in order, then those that have killed, then the others."""
+        trials = list(self)
+        head = range(min(first, len(self.small)))
+        middle = [place for place in self._killers if place not in head]
+        for place in dict.fromkeys([*head, *middle, *range(len(trials))]):
+            yield place + 1, trials[place]
+
+    def has_killed(self, number: int) -> None:
+        """Note that the trial of that number has shown a fault: it may well show the next, which is much like it."""
+        if number <= len(self.small):
+            self._killers = [number - 1, *(place for place in self._killers if place != number - 1)]
+
+    @cached_property
+    def supported(self) -> bool:
+        """Whether PyTorch has the operation here at all, in some case."""
+        return any(trial.ran for trial in self)
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the outputs that the operation can have, and those without gradient that it had."""
-        found = dict.fromkeys(["value", *(gradient_name(name) for name in self.reference.differentiable)])
-        for trial in self._trials:
+        """Names of the outputs that the operation can have in backward, and of all that it had."""
+        names = ["value", *(gradient_name(name) for name in self.reference.differentiable)]
+        found = dict.fromkeys(names if self.mode == "backward" else ())
+        for trial in self:
             found |= dict.fromkeys(trial.observed.outputs)
         return list(found)
-
-
-def elements(case: Case) -> int:
-    """Elements of the largest array of a case."""
-    return max((prod(spec.shape) for spec in case.specs.values()), default=1)

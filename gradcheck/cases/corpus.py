@@ -76,9 +76,13 @@ def drawn_case(operation: Entry, dtype: str, seed: int, index: int, mode: str = 
 
 
 def _plain(operation: Reference, seed: int) -> Iterator[Case]:
-    """Ordinary values with the first options and with the last: in each layout, and large."""
+    """Ordinary values with the first options and with the last: in each layout, and large.
+
+    The small ones also with a cotangent of ones: the terms of a bias' gradient then do not cancel.
+    """
     for last in (False, True):
         small = plain_case(operation, seed, 1, last=last)
+        yield replace(small, cotangent="ones")
         yield from (small.on(layout=layout) for layout in dict.fromkeys(LAYOUT_CHOICES))
         yield large_case(operation, seed, last=last)
 

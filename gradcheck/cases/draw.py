@@ -26,6 +26,7 @@ __all__ = [
     "ModeDraw",
     "SeededDraw",
     "draw_case",
+    "elements",
     "large_case",
     "plain_case",
 ]  # fmt: skip
@@ -226,6 +227,13 @@ def large_case(operation: Reference, seed: int, *, last: bool = False) -> Case:
     """The smallest plain case with an array of more than LARGE elements."""
     for scale in SCALES:
         case = plain_case(operation, seed, scale, last=last)
-        if max(math.prod(spec.shape) for spec in case.specs.values()) > LARGE:
+        if elements(case) > LARGE:
             break
     return case
+
+
+def elements(case: Case) -> int:
+    """Elements of the largest array of a case, one that it asks for by its ``size`` among them."""
+    shapes = [spec.shape for spec in case.specs.values()]
+    size = dict(case.arguments).get("size")
+    return max(map(math.prod, [*shapes, size] if isinstance(size, tuple) else shapes), default=1)

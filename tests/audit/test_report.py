@@ -33,7 +33,7 @@ def test_a_sample_of_two_operations_is_killed_and_caught(small: AuditReport) -> 
     for row in small.rows():
         assert row.caught == row.tampers > 30
         assert row.killed <= row.counted <= 8
-        assert 1 <= row.median_until <= row.worst_until <= 110
+        assert row.killed == 0 or 1 <= row.median_until <= row.worst_until <= 110
         assert row.roundoffs <= 8.0
 
 
@@ -55,7 +55,7 @@ def test_processes_find_the_same(small: AuditReport) -> None:
 def test_a_blind_judge_leaves_survivors() -> None:
     report = audit(select(["sigmoid"]), cases=8, sample=8, jobs=1, judge=blind, dtypes=("float64", "float32"))
     assert report.status == 1
-    assert not [fate for _, fate in report.fates("killed") if not fate.kills["float64"].how.startswith("by contract")]
+    assert not [f for _, f in report.fates("killed") if not f.kills["float64"].how.startswith("by contract")]
     assert len(report.fates("survived")) >= 6
     assert report.share < 0.5
     assert len(report.operations[0].tamper_survivors) > 20

@@ -18,7 +18,7 @@ __all__ = ["affine_grid", "grid_sample"]
 def _affine_inputs(draw: Any) -> dict[str, Any]:
     dims = draw.choice((2, 3))
     batch = draw.choice((1, 2))
-    sides = tuple(draw.choice((3, 4, 1, 2, 5, 7)) for _ in range(dims))
+    sides = tuple(draw.side(1, 7) for _ in range(dims))
     return {
         "x": draw.array((batch, dims, dims + 1)),
         "size": (batch, draw.choice((1, 2)), *sides),
@@ -181,7 +181,8 @@ def _joint(axes: list[_Axis], sides: list[int], image: np.ndarray, sloped: int |
         if factor is not None:
             factor = factor.reshape(rows, 1, width)
             weight = factor if weight is None else weight.reshape(rows, -1, 1) * factor
-            weight = weight.reshape(rows, np.shape(index)[1])
+        if weight is not None:  # where no place lies inside along a dimension without weights, no tap is left
+            weight = weight.reshape(rows, -1)[:, : np.shape(index)[1]]
     return Taps(index, used, weight)
 
 
