@@ -82,7 +82,12 @@ def dtypes(pytestconfig: pytest.Config) -> tuple[str, ...]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests marked cuda run where there is CUDA, and say in one line that they were not run elsewhere."""
+    """Tests marked cuda or browser run where there is one, and say in one line that they were not run elsewhere."""
+    if item.get_closest_marker("browser"):
+        from tests.browser.browsing import missing
+
+        if missing():
+            pytest.skip(f"browser checks were not run: {missing()}")
     if item.get_closest_marker("cuda"):
         from gradcheck.subject.facts import check_device
 

@@ -82,6 +82,7 @@ function draw(chart) {
   };
   const clipped = about.series.map((s) => s.y.map((y) => (y === null || !about.log ? y : Math.max(y, bottom))));
   chart.plot = new uPlot(options, [about.places, ...clipped], holder);
+  holder.querySelector(".u-legend").setAttribute("aria-hidden", "true");  // the caption says it in words
 }
 
 function decorate(plot, about, red) {

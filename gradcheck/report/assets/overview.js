@@ -16,7 +16,7 @@ function prepareOverview() {
     `<label class="choice"><input type="checkbox" value="${esc(name)}" checked>${esc(name)}</label>`).join(""));
   // A choice for every other axis on which the run has several places.
   byId("places").insertAdjacentHTML("beforebegin", ["mode", "device", "setting"].filter((axis) => DATA.axes[axis].length > 1)
-    .map((axis) => `<label>${axis} <select data-axis="${axis}"><option value="">all</option>${DATA.axes[axis].map((name) => `<option>${esc(name)}</option>`).join("")}</select></label>`).join(""));
+    .map((axis) => `<label>${axis} <select data-axis="${axis}"><option value="">all</option>${DATA.axes[axis].map((name) => `<option value="${esc(name)}">${esc(name)}</option>`).join("")}</select></label>`).join(""));
 
   byId("statuses").addEventListener("click", (event) => {
     const tile = event.target.closest("[data-class]");
@@ -105,7 +105,7 @@ function sorted(rows, found, lots, columns, measure) {
   };
   const keys = {
     name: () => 0,
-    worst: (a, b) => high(b) - high(a) || 0,
+    worst: (a, b) => CLASSES.indexOf(found.get(a).kind) - CLASSES.indexOf(found.get(b).kind) || high(b) - high(a) || 0,
     family: (a, b) => (DATA.families[a] < DATA.families[b] ? -1 : DATA.families[a] > DATA.families[b] ? 1 : 0),
     count: (a, b) => found.get(b).counts[0] - found.get(a).counts[0] || found.get(b).counts[1] - found.get(a).counts[1],
   };
