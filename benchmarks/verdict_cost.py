@@ -5,7 +5,8 @@
 One process, one thread. All that is compared is timed in turn, round by round, and the least time of each counts: other
 work on the machine only ever adds. A verdict is that of a prepared case, whose inputs are drawn: PyTorch's forward and
 backward on fresh tensors, the reference with its bounds, and the comparison; ``judging`` is the last two alone, and
-``drawn`` the whole with inputs drawn anew. gradcheck knows float64 only, and runs where it takes a few seconds at most.
+``plain`` the reference in plain float64 in the same blocks, what is left when bounds cost nothing; and ``drawn`` the
+whole with inputs drawn anew. gradcheck knows float64 only, and runs where it takes a few seconds at most.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rich.table import Table
 
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.inputs import arguments_of, cotangent_of
+from gradcheck.reference.evaluate import BLOCK_ELEMENTS, float64_outputs
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import operation_named, run_case
 from gradcheck.subject.tensors import to_tensor, torch_value
@@ -71,7 +73,7 @@ class Cost:
         return self.seconds[name] / self.seconds["torch"]
 
     def cells(self) -> list[str]:
-        ratios = [self.ratio(name) for name in ("verdict", "judging", "drawn", "fast", "slow")]
+        ratios = [self.ratio(name) for name in ("verdict", "judging", "plain", "drawn", "fast", "slow")]
         times = [f"{self.seconds[name] * 1e6:,.0f}" for name in ("torch", "verdict")]
         return [self.operation, self.size, self.dtype, *times, *("" if r is None else f"{r:,.3g}" for r in ratios)]
 
@@ -86,6 +88,7 @@ def works(case: Case) -> dict[str, Work]:
         "torch": _forward_and_backward(operation, case, arguments, observed.dtypes["value"]),
         "verdict": lambda: judge_observed(operation, case, arguments, run_case(operation, case, arguments)),
         "judging": lambda: judge_observed(operation, case, arguments, observed),
+        "plain": _plain(operation, case, arguments, observed.outputs["value"].shape),
         "drawn": lambda: judge_case(case.on(seed=next(seeds))),
     }
     call, leaves = _as_function(operation, case, arguments)
@@ -112,6 +115,22 @@ def _as_function(operation: Reference, case: Case, arguments: dict[str, Any]) ->
         return operation_named(operation.name)(words.pop(first), **words)
 
     return call, leaves
+
+
+def _plain(operation: Reference, case: Case, arguments: dict[str, Any], shape: tuple[int, ...]) -> Work:
+    """The reference in float64, in blocks of rows as large as those that bounds are evaluated in."""
+    first = arguments[operation.arrays[0]]
+    cut = operation.rows(arguments) if operation.rows else ()
+    rows = max(1, BLOCK_ELEMENTS // (first.size // len(first))) if cut else len(first)
+    cotangent = cotangent_of(case, shape, case.dtype)
+
+    def work() -> None:
+        for start in range(0, len(first), rows):
+            part = slice(start, start + rows)
+            block = {name: value[part] if name in cut else value for name, value in arguments.items()}
+            float64_outputs(operation, block, lambda name, shape, part=part: cotangent[part] if cut else cotangent)
+
+    return work
 
 
 def _forward_and_backward(operation: Reference, case: Case, arguments: dict[str, Any], dtype: str) -> Work:
@@ -149,7 +168,14 @@ def _least(job: Work, repeats: int) -> float:
 def table(costs: list[Cost], markdown: bool) -> Table:
     grid = Table(box=box.MARKDOWN if markdown else box.SIMPLE_HEAD)
     names = ("operation", "size", "dtype", "torch µs", "verdict µs")
-    ratios = ("verdict ÷ torch", "judging ÷ torch", "drawn ÷ torch", "fast ÷ verdict", "slow ÷ verdict")
+    ratios = (
+        "verdict ÷ torch",
+        "judging ÷ torch",
+        "plain ÷ torch",
+        "drawn ÷ torch",
+        "fast ÷ verdict",
+        "slow ÷ verdict",
+    )
     for name in (*names, *ratios):
         grid.add_column(name, justify="left" if name in names[:3] else "right", no_wrap=True)
     for cost in costs:
@@ -187,7 +213,7 @@ def main(
         shape = (IMAGES if operation == "conv2d" else SIZES)[size]
         case = parse_case(f"nn.functional.{LINES[operation].format(*shape)} seed=1 dtype={dtype}")
         costs.append(Cost(operation, size, dtype, least_seconds(works(case), rounds)))
-    console = Console(width=140)
+    console = Console(width=160)
     console.print(f"torch {torch.__version__}, one thread, least of {rounds} rounds")
     console.print(table(costs, markdown))
     for line in target_lines(costs):

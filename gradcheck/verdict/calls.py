@@ -14,8 +14,9 @@ from gradcheck.reference.optim.lbfgs import ClosureRule, LBFGSState, UndecidedEr
 from gradcheck.reference.optim.problems import PROBLEMS
 from gradcheck.subject.closures import run_calls
 from gradcheck.subject.optimizers import Factory
-from gradcheck.verdict.compare import error_ratios, stored_bound
+from gradcheck.verdict.compare import error_ratios
 from gradcheck.verdict.verdict import Verdict, Witness
+from gradcheck.verdict.witness import witness_of
 
 __all__ = ["judge_calls"]
 
@@ -91,18 +92,9 @@ def _ratio(got: Any, expected: Bounded | None) -> tuple[float, Witness | None]:
     if expected is None or expected.shape != value.shape:
         return np.inf, None
     with np.errstate(all="ignore"):
-        ratios = np.atleast_1d(error_ratios(value, expected))
-        index = int(np.argmax(ratios)) if ratios.size else 0
-        bound = np.atleast_1d(stored_bound(expected))
-    worst = float(ratios.max(initial=0.0))
-    if worst <= 1.0:
-        return worst, None
-    flat, should = np.atleast_1d(value), np.atleast_1d(np.asarray(expected.value, dtype=np.float64))
-    exceeding = int((ratios > 1.0).sum())
-    return worst, Witness(
-        (index,), (), float(flat[index]), float(should[index]), float(bound[index]), exceeding, ratios.size,
-        (("ordinary", worst),),
-    )  # fmt: skip
+        ratios = error_ratios(value, expected)
+        worst = float(ratios.max(initial=0.0))
+        return worst, witness_of(value, expected, ratios, {}) if worst > 1.0 else None
 
 
 def _verdict(case: Case, output: str, status: str, ratio: float, **more: Any) -> Verdict:

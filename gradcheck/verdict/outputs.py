@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import Bounded
+from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import Case
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, worst_errors
-from gradcheck.verdict.compare import stored_bound as bound_of
-from gradcheck.verdict.verdict import Verdict, Witness
+from gradcheck.verdict.verdict import Verdict
+from gradcheck.verdict.witness import witness_of
 
 __all__ = ["exact_verdict", "fact_verdict", "verdict", "within_bound"]
 
@@ -62,6 +62,7 @@ def within_bound(
         return fact_verdict(case, output, (f"{output} has shape {got.shape}, should be {reference.shape}",))
     with np.errstate(all="ignore"):
         if exact:
+            reference = Bounded(np.asarray(reference.value), None, rounding_model("float64"))  # no room for storing
             same = (got == reference.value) | (np.isnan(got) & np.isnan(reference.value))
             ratios = np.where(same, 0.0, np.inf)
             ulp = float(np.where(same, 0.0, np.abs(got - reference.value)).max(initial=0.0))
@@ -72,22 +73,6 @@ def within_bound(
             if coarse is not None and worst[1] > 1.0:
                 ratios = np.minimum(ratios, error_ratios(got, coarse))
         status = "agrees" if worst[0] <= 1.0 else "coarse" if worst[1] <= 1.0 else "deviates"
-        witness = None if status == "agrees" else _witness(got, reference, ratios, exact)
+        witness = None if status == "agrees" else witness_of(got, reference, ratios, {})
     numbers = dict(zip(("error_over_bound", "error_over_storage_bound", "ulp"), map(float, worst), strict=True))
     return verdict(case, output, status, digest=digest, witness=witness, **numbers)
-
-
-def _witness(got: np.ndarray, reference: Bounded, ratios: np.ndarray, exact: bool) -> Witness:
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratios)), ratios.shape))
-    bound = np.zeros(ratios.shape) if exact else np.broadcast_to(bound_of(reference), ratios.shape)
-    worst = float(ratios[index])
-    return Witness(
-        index=index,
-        inputs=(),
-        got=float(got[index]),
-        should_be=float(np.asarray(reference.value)[index]),
-        bound=float(bound[index]),
-        exceeding=int((ratios > 1.0).sum()),
-        elements=int(ratios.size),
-        excess=(("ordinary", worst),),
-    )
