@@ -17,7 +17,7 @@ from gradcheck.verdict.sentence import replay_line, sentence
 
 __all__ = ["announce", "print_report", "progress_bar"]
 
-STYLES = {"agrees": "green", "coarse": "yellow", "unsupported": "dim", "known": "cyan"}
+STYLES = {"agrees": "green", "coarse": "yellow", "unsupported": "dim", "absent": "dim", "known": "cyan"}
 LISTED = 40
 
 

@@ -15,7 +15,7 @@ from gradcheck import __version__
 from gradcheck.errors import UsageError
 from gradcheck.subject.settings import capability_in_force, in_force
 
-__all__ = ["check_device", "facts", "use_one_thread"]
+__all__ = ["check_device", "facts", "torch_version", "use_one_thread"]
 
 
 def check_device(device: str) -> None:
@@ -34,6 +34,11 @@ def check_device(device: str) -> None:
     index = torch.device(device).index
     if index is not None and index >= torch.cuda.device_count():
         raise UsageError(f"device {device!r}: there are {torch.cuda.device_count()} cuda devices here.")
+
+
+def torch_version() -> str:
+    """The version of the installed PyTorch, as it says itself."""
+    return str(torch.__version__)
 
 
 def use_one_thread() -> None:

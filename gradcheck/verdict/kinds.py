@@ -8,6 +8,7 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.settings import words_of
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.settings import unavailable
+from gradcheck.verdict.absent import as_absent, lacking
 from gradcheck.verdict.outputs import verdict
 from gradcheck.verdict.verdict import Verdict
 
@@ -30,9 +31,11 @@ def judge(case: Case) -> list[Verdict]:
     kind = entry_named(case.operation).kind
     if reason := unavailable(case.setting) or _does_not_concern(case, kind):
         return [verdict(case, "value", "unsupported", words=reason)]
+    if reason := lacking(case):
+        return [verdict(case, "value", "absent", words=reason)]
     module, function = JUDGES[kind]
     verdicts: list[Verdict] = getattr(importlib.import_module(module), function)(case)
-    return verdicts
+    return [as_absent(found) for found in verdicts]
 
 
 def _does_not_concern(case: Case, kind: str) -> str:

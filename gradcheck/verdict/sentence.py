@@ -28,7 +28,7 @@ def sentence(verdict: Verdict) -> str:
 def _finding(verdict: Verdict) -> str:
     if verdict.status in ("raises", "unsupported"):
         return f"{'raises' if verdict.status == 'raises' else 'is unsupported'}: {verdict.words}"
-    if verdict.status in ("crashed", "timed out"):
+    if verdict.status in ("absent", "crashed", "timed out"):
         return f"{verdict.status}: {verdict.words}"
     if verdict.witness is None:
         tail = f" ({verdict.words})" if verdict.words else ""
