@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import Bits
+from gradcheck.cases.layouts import CONTIGUOUS
 from gradcheck.reference.registry import Entry, Reference
 
 __all__ = [
@@ -44,12 +45,22 @@ REAL_KINDS = (
 NEAR_KINDS = ("near", "close")
 """Kinds of values around given points."""
 
+LAYOUT_CHOICES = ("contiguous", "contiguous", "contiguous", "transposed", "sliced")
+"""Layouts of the arrays of a drawn case (where an array cannot have it, it is contiguous); kernels have paths of their
+own for each. The test suite draws all of them, ``gradcheck verify --layout`` judges in the one that is asked for."""
+
 TAME_KINDS = ("ordinary", "integers", "ties", "wide", "subnormal")
 """Kinds of values for an array beside the first: faults there would hide those that the first array shows."""
 
 
 class Draw:
-    """The drawer of the simplest case; a subclass overrides ``integer``, and ``kind`` to prefer certain kinds."""
+    """The drawer of the simplest case; a subclass overrides ``integer``, and ``kind`` to prefer certain kinds.
+
+    layouts: to choose from for the arrays of an operation; cotangent_layouts: the same for its cotangents.
+    """
+
+    layouts: Sequence[str] = LAYOUT_CHOICES
+    cotangent_layouts: Sequence[str] = (CONTIGUOUS,)
 
     def integer(self, low: int, high: int) -> int:
         """A whole number in [low, high]; low is the simplest."""
@@ -193,18 +204,19 @@ class LargeDraw(Draw):
         return size
 
 
-LAYOUT_CHOICES = ("contiguous", "contiguous", "contiguous", "transposed", "sliced")
-"""Layouts of a case's arrays in memory, names that the subject knows; kernels have paths of their own for each."""
-
 COTANGENT_CHOICES = ("ordinary", "ordinary", "ordinary", "ones", "integers", "wide", "subnormal")
 
 
 def draw_case(operation: Entry, draw: Draw, seed: int) -> Case:
     """A case of the operation (dtype float64; move it with ``Case.on``)."""
     arguments: dict[str, Any] = operation.inputs(draw)
-    cotangent, layout = draw.choice(COTANGENT_CHOICES), draw.choice(LAYOUT_CHOICES)
+    cotangent = draw.choice(COTANGENT_CHOICES)
     if not isinstance(operation, Reference):  # what other kinds of entries pull back is their own affair
-        cotangent = COTANGENT_CHOICES[0]
+        layout = draw.choice(LAYOUT_CHOICES)
+        return Case(operation.name, tuple(arguments.items()), seed, layout=layout)
+    layout, of_cotangent = draw.choice(draw.layouts), draw.choice(draw.cotangent_layouts)
+    if of_cotangent != CONTIGUOUS:
+        cotangent = f"{cotangent}:{of_cotangent}"
     return Case(operation.name, tuple(arguments.items()), seed, cotangent=cotangent, layout=layout)
 
 

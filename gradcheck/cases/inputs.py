@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.cases.case import ArraySpec, Case
+from gradcheck.cases.layouts import CONTIGUOUS, check_layout, data_for
 from gradcheck.cases.sweep import swept
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import Format, format_named
@@ -30,6 +31,7 @@ __all__ = [
     "arguments_of",
     "batch_of",
     "cotangent_of",
+    "cotangent_words",
     "direction_of",
     "make_array",
 ]
@@ -255,16 +257,27 @@ def arguments_of(case: Case) -> dict[str, Any]:
     """The arguments of a case by name: its arrays made, its hyperparameters as they are."""
     form = format_named(case.dtype)
     return {
-        name: make_array(value, form, case.seed, name) if isinstance(value, ArraySpec) else value
+        name: data_for(case.layout, make_array(value, form, case.seed, name)) if isinstance(value, ArraySpec) else value
         for name, value in case.arguments
     }
 
 
 def cotangent_of(case: Case, shape: tuple[int, ...], dtype: str | None = None, output: str = "value") -> np.ndarray:
     """The cotangent of an output, of the given shape, in ``dtype`` (the case's by default); not writeable."""
-    if case.cotangent not in COTANGENTS:
-        raise UsageError(f"cotangent {case.cotangent!r} is not known; expected {choices(COTANGENTS)}.")
-    return _cotangent(case.cotangent, shape, dtype or case.dtype, case.seed, output)
+    kind, layout = cotangent_words(case.cotangent)
+    return _cotangent(kind, layout, shape, dtype or case.dtype, case.seed, output)
+
+
+def cotangent_words(cotangent: str) -> tuple[str, str]:
+    """Kind of values and layout of a cotangent: ``ones:expanded``, or the kind alone for a contiguous one.
+
+    Raises UsageError for a word that is not known.
+    """
+    kind, _, layout = cotangent.partition(":")
+    if kind not in COTANGENTS:
+        raise UsageError(f"cotangent {cotangent!r} is not known; expected {choices(COTANGENTS)}, and maybe :LAYOUT.")
+    check_layout(layout or CONTIGUOUS)
+    return kind, layout or CONTIGUOUS
 
 
 def cotangents_of(case: Case) -> Callable[[str, tuple[int, ...]], np.ndarray]:
@@ -283,10 +296,11 @@ def batch_of(case: Case) -> tuple[Case, ...]:
 
 
 @lru_cache(maxsize=4)  # the subject and each grade of the reference ask for the same ones
-def _cotangent(kind: str, shape: tuple[int, ...], dtype: str, seed: int, output: str) -> np.ndarray:
+def _cotangent(kind: str, layout: str, shape: tuple[int, ...], dtype: str, seed: int, output: str) -> np.ndarray:
     form = format_named(dtype)
     words = ("cotangent",) if output == "value" else ("cotangent", output)
     plain = {"ones": 1.0, "zeros": 0.0, "twos": 2.0}
     array = np.full(shape, plain[kind]) if kind in plain else make_array(ArraySpec(kind, shape), form, seed, *words)
+    array = data_for(layout, array)
     array.flags.writeable = False
     return array

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gradcheck.cases.case import Case
-from gradcheck.cases.draw import Draw, draw_case
+from gradcheck.cases.draw import LAYOUT_CHOICES, Draw, draw_case
+from gradcheck.cases.layouts import CONTIGUOUS, LAYOUTS
 from gradcheck.reference.registry import Reference
 
 __all__ = ["SEEDS", "HypothesisDraw", "cases"]
@@ -22,7 +23,10 @@ SEEDS = 1000
 
 
 class HypothesisDraw(Draw):
-    """Draws whole numbers through Hypothesis, so that the case shrinks to the simplest choices."""
+    """Draws whole numbers through Hypothesis, so that the case shrinks to the simplest choices; in every layout."""
+
+    layouts = (*LAYOUT_CHOICES, *(layout for layout in LAYOUTS if layout not in LAYOUT_CHOICES))
+    cotangent_layouts = (*(CONTIGUOUS,) * 5, *LAYOUTS)
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self._draw = draw
@@ -35,6 +39,6 @@ class HypothesisDraw(Draw):
 def cases(draw: Callable[[st.SearchStrategy[Any]], Any], reference: Reference) -> Case:
     """Cases of one operation, in float64; ``Case.on`` moves them to other dtypes, devices and layouts.
 
-    Shrinks to few dimensions, short sides, ordinary values, default hyperparameters and seed 0.
+    Shrinks to few dimensions, short sides, ordinary values, default hyperparameters, contiguous arrays and seed 0.
     """
     return draw_case(reference, HypothesisDraw(draw), draw(st.integers(0, SEEDS - 1)))

@@ -76,6 +76,7 @@ def replay(case: str, ledger_file: str | None) -> None:
     from pathlib import Path
 
     from gradcheck.cases.case import parse_case
+    from gradcheck.cases.layouts import layout_fits
     from gradcheck.cases.settings import environment_of
     from gradcheck.verdict.ledger import load_ledger
 
@@ -91,6 +92,8 @@ def replay(case: str, ledger_file: str | None) -> None:
     check_device(parsed.device)
     use_one_thread()
     failed = False
+    if not layout_fits(parsed):
+        click.echo(f"layout {parsed.layout}: none of the arrays can have it; they are contiguous.")
     for verdict in judge(parsed):
         click.echo(sentence(verdict))
         if verdict.status in ("deviates", "raises"):

@@ -115,6 +115,12 @@ def _print_end(console: Console, summary: Summary, facts: dict[str, Any], interr
         f"{name} {facts[name]}" for name in ("torch", "cpu_capability", "numpy", "device") if name in facts
     )
     known = sum(len(verdicts) for verdicts in summary.known.values())
+    if summary.left_out:
+        console.print(
+            f"{summary.left_out} cases are left out: none of their arrays can have the layout that was asked for, or "
+            "they are the same as others in it",
+            style="dim", markup=False, soft_wrap=True,
+        )  # fmt: skip
     console.print(
         f"{'interrupted after ' if interrupted else ''}{summary.cases} cases, {summary.verdicts} verdicts: "
         f"{len(summary.unknown)} deviate beyond the ledger, {known} are known deviations, {len(summary.coarse)} are "

@@ -30,8 +30,13 @@ __all__ = ["verify"]
 )
 @click.option("--device", "devices", multiple=True, metavar="D", help="cpu, cuda or cuda:N (repeatable; default cpu).")
 @click.option("--mode", "modes", multiple=True, metavar="M", help="A mode or a group of them (repeatable).")
+@click.option("--layout", "layouts", multiple=True, metavar="L", help="transposed, expanded, neg, … (repeatable).")
 @click.option(
-    "--layout", "layouts", multiple=True, metavar="L", help="contiguous, transposed, sliced or channels_last."
+    "--cotangent",
+    "cotangents",
+    multiple=True,
+    metavar="C",
+    help="Values and layout of the cotangents: ones:expanded, ones or :expanded (repeatable).",
 )
 @click.option(
     "--setting",
@@ -62,6 +67,7 @@ def verify(
     devices: tuple[str, ...],
     modes: tuple[str, ...],
     layouts: tuple[str, ...],
+    cotangents: tuple[str, ...],
     settings: tuple[str, ...],
     cases: int,
     seed: int,
@@ -86,6 +92,7 @@ def verify(
     target = writable("--json", json_file)
     summary = Summary(load_ledger(Path(ledger_file) if ledger_file else None))
     places = {"dtypes": dtypes, "devices": devices, "layouts": layouts, "modes": modes}
+    places["cotangents"] = cotangents
     places["settings"] = tuple(normal_setting(setting) for setting in settings)
     work = work_of(Options(names, places, cases, seed, record_file, resume, cases_from, _given(context)))
     collected: list[Verdict] | None = [] if target else None
@@ -104,7 +111,7 @@ def verify(
 def _given(context: click.Context) -> frozenset[str]:
     """The options that choose what is judged, and that the user gave."""
     chosen = {"names": "NAME", "dtypes": "dtype", "devices": "device", "modes": "mode", "layouts": "layout"}
-    chosen |= {"settings": "setting"}
+    chosen |= {"settings": "setting", "cotangents": "cotangent"}
     chosen |= {name: name for name in ("cases", "seed", "cases_from")}
     return frozenset(
         word for name, word in chosen.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -128,6 +135,7 @@ def _run(work: Work, jobs: int, summary: Summary, collected: list[Verdict] | Non
             announce(bar, f"{work.cases} cases in {jobs} processes, torch {facts.get('torch')}")
             for piece, verdicts in workers.verdicts(work.pieces):
                 judged = summary.add(verdicts)
+                summary.left_out += len(piece) - len({verdict.case for verdict in verdicts})
                 if recorder is not None:
                     recorder.add(piece.name, judged)
                 if collected is not None:

@@ -91,17 +91,21 @@ def work_of(options: Options) -> Work:
 
 
 def _selected(options: Options) -> Work:
+    from gradcheck.cases.inputs import COTANGENTS, cotangent_words
+    from gradcheck.cases.layouts import LAYOUTS
     from gradcheck.formats import format_named
     from gradcheck.reference.registry import select
-    from gradcheck.run.plan import LAYOUTS, Selection, known_modes
+    from gradcheck.run.plan import Selection, known_modes
 
     entries = select(options.names)
     for dtype in options.places["dtypes"]:
         format_named(dtype)
-    for axis, known in (("layout", LAYOUTS), ("mode", known_modes(entries))):
+    for axis, known in (("layout", tuple(LAYOUTS)), ("mode", known_modes(entries))):
         for word in options.places[f"{axis}s"]:
             if word not in known:
                 raise UsageError(f"{axis} {word!r} is not known; expected {choices(known)}.")
+    for word in options.places.get("cotangents", ()):
+        cotangent_words(f"{COTANGENTS[0]}{word}" if word.startswith(":") else word)
     chosen: dict[str, Any] = {axis: tuple(dict.fromkeys(words)) for axis, words in options.places.items() if words}
     names = tuple(entry.name for entry in entries)
     return _of_selection(Selection(operations=names, cases=options.cases, seed=options.seed, **chosen))

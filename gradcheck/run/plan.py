@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.corpus import corpus, drawn_case
+from gradcheck.cases.layouts import CONTIGUOUS, layout_fits
 from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes
 from gradcheck.cases.settings import DEFAULT, environment_of
 from gradcheck.reference.registry import Entry, Reference, entry_named
 
 __all__ = [
-    "LAYOUTS",
     "Environment",
     "Piece",
     "Selection",
@@ -33,14 +33,12 @@ HISTORY = 4
 COMPILED = 3
 """Drawn cases of a mode that compiles: each is compiled anew, which takes seconds."""
 
-LAYOUTS = ("contiguous", "transposed", "sliced", "channels_last")
-"""Names of the layouts that the subject knows (said here too, since the subject imports torch; a test compares)."""
-
 
 @dataclass(frozen=True)
 class Selection:
     """What to verify: operations by full name, places on the axes, and how many cases of each.
 
+    cotangents: ``ones:expanded``, ``ones`` or ``:expanded``, what is left out being as drawn, for operations;
     settings: precision settings, one after the other; modes: words for modes or groups of them; without any, those
     that each entry has by default.
     """
@@ -50,6 +48,7 @@ class Selection:
     devices: tuple[str, ...] = ("cpu",)
     layouts: tuple[str, ...] = ("contiguous",)
     modes: tuple[str, ...] = ()
+    cotangents: tuple[str, ...] = ("",)
     settings: tuple[str, ...] = (DEFAULT,)
     cases: int = 60
     seed: int = 0
@@ -72,6 +71,7 @@ class Piece:
     start: int
     stop: int
     setting: str = DEFAULT
+    cotangent: str = ""
     lines: tuple[str, ...] = ()
 
     @property
@@ -79,7 +79,7 @@ class Piece:
         """What tells it from all other pieces of a run."""
         if self.lines:
             return f"{len(self.lines)} cases from {self.lines[0]}"
-        place = f"{self.operation} {self.dtype} {self.device} {self.layout} {self.mode} {self.setting}"
+        place = f"{self.operation} {self.dtype} {self.device} {self.layout} {self.mode} {self.setting} {self.cotangent}"
         return f"{place} seed={self.seed} {self.start}:{self.stop} of {self.cases}"
 
     def __len__(self) -> int:
@@ -95,9 +95,10 @@ def pieces(selection: Selection) -> list[Piece]:
             if dtype not in entry.dtypes:
                 continue
             total = len(_fixed(entry, dtype, selection.seed, mode)) + _drawn(entry, mode, selection.cases)
-            places = itertools.product(selection.devices, selection.layouts, selection.settings)
-            for device, layout, setting in places:
-                whole = Piece(name, dtype, device, layout, mode, selection.cases, selection.seed, 0, total, setting)
+            cotangents = selection.cotangents if isinstance(entry, Reference) else ("",)
+            places = itertools.product(selection.devices, selection.layouts, selection.settings, cotangents)
+            for device, layout, *rest in places:
+                whole = Piece(name, dtype, device, layout, mode, selection.cases, selection.seed, 0, total, *rest)
                 found += list(_cut(whole))
     return found
 
@@ -154,7 +155,7 @@ def _cut(whole: Piece) -> Iterator[Piece]:
 
 
 def cases_of(piece: Piece) -> Iterator[Case]:
-    """The cases of a piece, made anew."""
+    """The cases of a piece, made anew; without those that cannot have the layout that is asked for."""
     if piece.lines:
         yield from map(parse_case, piece.lines)
         return
@@ -163,7 +164,16 @@ def cases_of(piece: Piece) -> Iterator[Case]:
     cases = fixed[piece.start : piece.stop]
     drawn = range(max(piece.start, len(fixed)), piece.stop)
     cases += [drawn_case(entry, piece.dtype, piece.seed, index - len(fixed), piece.mode) for index in drawn]
-    for case in cases:
-        # Cases are drawn in several layouts; another than the default is asked for throughout.
-        layout = case.layout if piece.layout == LAYOUTS[0] else piece.layout
-        yield case.on(device=piece.device, layout=layout, mode=piece.mode, setting=piece.setting)
+    placed = [_placed(case, piece) for case in cases]
+    if piece.layout == CONTIGUOUS:
+        yield from placed
+    else:
+        yield from {str(case): case for case in placed if layout_fits(case)}.values()
+
+
+def _placed(case: Case, piece: Piece) -> Case:
+    """The case at the place of the piece. Cases are drawn in several layouts; another one is asked for throughout."""
+    layout = case.layout if piece.layout == CONTIGUOUS else piece.layout
+    kind, _, laid_out = piece.cotangent.partition(":")
+    cotangent = (kind or case.cotangent) + (f":{laid_out}" if laid_out else "")
+    return case.on(device=piece.device, layout=layout, mode=piece.mode, setting=piece.setting, cotangent=cotangent)

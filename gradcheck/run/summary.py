@@ -55,7 +55,10 @@ class Row:
 
 
 class Summary:
-    """Collects verdicts, asks the ledger about the bad ones, and says what the exit status is."""
+    """Collects verdicts, asks the ledger about the bad ones, and says what the exit status is.
+
+    left_out: cases that were not judged, since none of their arrays can have the layout that was asked for.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -64,6 +67,7 @@ class Summary:
         self.coarse: list[Verdict] = []
         self.noted: list[Verdict] = []
         self.known: dict[Entry, list[Verdict]] = {}
+        self.left_out = 0
 
     def add(self, verdicts: Iterable[Verdict]) -> list[tuple[Verdict, Entry | None]]:
         """Take in verdicts; each comes back with the ledger entry that covers it, if any."""

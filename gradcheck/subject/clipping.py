@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gradcheck.cases.case import Case
+from gradcheck.cases.layouts import CONTIGUOUS, SHARING
 from gradcheck.reference.clipping.clipping import Clipping, gradients_of, total_of
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor
@@ -38,6 +39,8 @@ def run_clipping(
     entry: Clipping, case: Case, arguments: dict[str, Any], subject: Callable[..., Any] | None = None
 ) -> Clipped:
     """Clip the gradients of the case in place; ``subject`` stands in for PyTorch's function (planted faults)."""
+    from gradcheck.subject.run import _NO_KERNEL
+
     word = entry.name.rpartition(".")[2]
     call = subject or getattr(torch.nn.utils, word, None)
     if call is None:
@@ -58,6 +61,8 @@ def run_clipping(
             warnings.simplefilter("ignore")
             total = call(first, **options)
     except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:
+        if _NO_KERNEL.search(str(error)):
+            return Clipped("unsupported", f"{type(error).__name__}: {str(error).splitlines()[0]}")
         outputs = _gradients(parameters)
         return Clipped("raises", f"{type(error).__name__}: {str(error).splitlines()[0]}", outputs)
     altered = _altered(parameters, given, before, case, keeps=takes_gradients)
@@ -71,10 +76,11 @@ def run_clipping(
 
 def _parameter(grad: np.ndarray | None, case: Case) -> torch.nn.Parameter:
     dtype = getattr(torch, case.dtype)
+    layout = CONTIGUOUS if case.layout in SHARING else case.layout  # gradients are written in place
     parameter = torch.nn.Parameter(
         torch.full((1,) if grad is None else grad.shape, 0.5, dtype=dtype, device=case.device)
     )
-    parameter.grad = None if grad is None else to_tensor(grad, case.dtype, case.device, case.layout)
+    parameter.grad = None if grad is None else to_tensor(grad, case.dtype, case.device, layout)
     return parameter
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from gradcheck.cases.history import History
+from gradcheck.cases.layouts import SHARING
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.optim.rule import MODES
 from gradcheck.subject.settings import under_setting
-from gradcheck.subject.tensors import LAYOUTS, array_and_bits, dtype_name, to_tensor
+from gradcheck.subject.tensors import LAYOUTS, array_and_bits, dtype_name, laid_out, to_tensor
 
 __all__ = ["Entry", "Factory", "Moment", "Seen", "build", "make_grad", "make_param", "observe", "run_history", "seen"]
 
@@ -116,9 +117,7 @@ def _laid_out(array: np.ndarray, history: History, layout: str) -> torch.Tensor:
     tensor = to_tensor(array, history.case.dtype, history.case.device)
     if history.of("complex"):
         tensor = torch.view_as_complex(tensor.reshape(-1, 2).contiguous()).reshape(array.shape[:-1])
-    if layout not in LAYOUTS:
-        raise UsageError(f"layout {layout!r} is not known; expected {choices(LAYOUTS)}.")
-    return LAYOUTS[layout](tensor)
+    return tensor if layout in SHARING else laid_out(tensor, layout)  # steps write into them
 
 
 def build(history: History, params: list[torch.Tensor], subject: Factory | None = None) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gradcheck.cases.case import Case
-from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, direction_of
+from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, cotangent_words, direction_of
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation
@@ -148,7 +148,8 @@ def _prepared(value: Any, case: Case) -> Any:
 
 def _cotangent(case: Case, output: str, value: torch.Tensor) -> torch.Tensor:
     name = dtype_name(value)
-    return to_tensor(cotangent_of(case, tuple(value.shape), name, output), name, case.device)
+    array = cotangent_of(case, tuple(value.shape), name, output)
+    return to_tensor(array, name, case.device, cotangent_words(case.cotangent)[1])
 
 
 def _direction(case: Case, name: str, array: np.ndarray) -> torch.Tensor:

@@ -20,7 +20,8 @@ from gradcheck.subject.tensors import array_and_bits, dtype_name
 __all__ = ["Observed", "Operation", "run_case"]
 
 _NO_KERNEL = re.compile(
-    r"not implemented|does not support it|not supported|NotImplemented|no (available )?kernel|no viable backend|"
+    r"not implemented|does not support it|(does not|doesn't) currently support|"
+    r"not supported|NotImplemented|no (available )?kernel|no viable backend|"
     r"Could not run|vmap: (It looks like|called random|we do not yet)",
     re.IGNORECASE,
 )

@@ -9,29 +9,59 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradcheck.errors import UsageError, choices
+from gradcheck.cases.layouts import expanded_axis, misfit
 
-__all__ = ["LAYOUTS", "array_and_bits", "bits_of", "to_array", "to_tensor"]
+__all__ = ["LAYOUTS", "array_and_bits", "bits_of", "laid_out", "to_array", "to_tensor"]
 
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:
-    """The same numbers with the order of the dimensions reversed in memory."""
     dims = tuple(reversed(range(tensor.dim())))
     return tensor.permute(dims).contiguous().permute(dims)
 
 
 def _sliced(tensor: torch.Tensor) -> torch.Tensor:
-    """The same numbers as every second element of the last dimension of a larger tensor."""
-    if tensor.dim() == 0:
-        return tensor
     wide = torch.zeros((*tensor.shape[:-1], 2 * tensor.shape[-1]), dtype=tensor.dtype, device=tensor.device)
     wide[..., ::2] = tensor
     return wide[..., ::2]
 
 
 def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
-    """The same numbers with dimension 1 innermost in memory (torch.channels_last), from three dimensions on."""
-    return tensor.movedim(1, -1).contiguous().movedim(-1, 1) if tensor.dim() > 2 else tensor
+    return tensor.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+def _padded(tensor: torch.Tensor) -> torch.Tensor:
+    side = tensor.shape[-1]
+    wide = torch.zeros((*tensor.shape[:-1], side + 3), dtype=tensor.dtype, device=tensor.device)
+    wide[..., :side] = tensor
+    return wide[..., :side]
+
+
+def _offset(tensor: torch.Tensor) -> torch.Tensor:
+    storage = torch.zeros(tensor.numel() + 1, dtype=tensor.dtype, device=tensor.device)
+    storage[1:] = tensor.reshape(-1)
+    return storage[1:].view(tensor.shape)
+
+
+def _flipped(tensor: torch.Tensor) -> torch.Tensor:
+    dims = tuple(range(tensor.dim()))
+    return tensor.flip(dims).flip(dims)
+
+
+def _expanded(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.narrow(expanded_axis(tuple(tensor.shape)), 0, 1).clone().expand(tensor.shape)
+
+
+def _overlapping(tensor: torch.Tensor) -> torch.Tensor:
+    line = torch.cat([tensor[..., 0, :], tensor[..., 1:, -1]], dim=-1)
+    return line.unfold(-1, tensor.shape[-1], 1)
+
+
+def _neg(tensor: torch.Tensor) -> torch.Tensor:
+    return torch._neg_view(tensor.neg())
+
+
+def _conj(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.complex(torch.zeros_like(tensor), tensor.neg()).conj().imag
 
 
 LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -39,19 +69,33 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "transposed": _transposed,
     "sliced": _sliced,
     "channels_last": _channels_last,
+    "channels_last_3d": _channels_last,
+    "padded": _padded,
+    "offset": _offset,
+    "flipped": _flipped,
+    "expanded": _expanded,
+    "overlapping": _overlapping,
+    "neg": _neg,
+    "conj": _conj,
 }
+"""By layout: the same numbers laid out so, for a tensor that can be. The words: gradcheck/cases/layouts.py."""
+
+
+def laid_out(tensor: torch.Tensor, layout: str) -> torch.Tensor:
+    """The tensor in a layout, or as it is where it cannot have that one. Raises UsageError for one not known."""
+    if misfit(layout, tuple(tensor.shape), dtype_name(tensor)):
+        return tensor
+    return LAYOUTS[layout](tensor)
 
 
 def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contiguous") -> torch.Tensor:
     """A tensor of the array's numbers; arrays of integers become int64 and booleans stay, whatever the dtype.
 
-    The array is never shared.
+    The array is never shared. Where several elements of the layout share a place, they have to be equal.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(f"layout {layout!r} is not known; expected {choices(LAYOUTS)}.")
-    if array.dtype.kind in "biu":
-        return torch.tensor(array, dtype=torch.bool if array.dtype.kind == "b" else torch.int64, device=device)
-    return LAYOUTS[layout](torch.tensor(array, dtype=getattr(torch, dtype), device=device))
+    kind = array.dtype.kind
+    form = getattr(torch, dtype) if kind not in "biu" else torch.bool if kind == "b" else torch.int64
+    return laid_out(torch.tensor(array, dtype=form, device=device), layout)
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
@@ -69,7 +113,7 @@ def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
     here = tensor.detach().to_dense()
     if here._is_zerotensor():  # zeros that forward mode has not written down yet
         here = torch.zeros(here.shape, dtype=here.dtype, device=here.device)
-    here = here.cpu()
+    here = here.cpu().resolve_conj().resolve_neg()
     if here.dtype is torch.bfloat16:  # which NumPy does not have
         return here.to(torch.float64).numpy(), here.view(torch.int16).numpy().tobytes()
     native = here.numpy()

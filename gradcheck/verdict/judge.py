@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import ArraySpec, Case
-from gradcheck.cases.inputs import arguments_of
+from gradcheck.cases.inputs import arguments_of, cotangent_words
 from gradcheck.errors import choices
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
@@ -126,7 +126,7 @@ def _place_notes(operation: Reference, case: Case, observed: Observed) -> dict[s
 
     Where only bits differ within the bound, that is information, not a deviation.
     """
-    if not (operation.elementwise and case.cotangent == "repeated"):
+    if not (operation.elementwise and cotangent_words(case.cotangent)[0] == "repeated"):
         return {}
     first = dict(case.arguments)[operation.arrays[0]]
     if not (isinstance(first, ArraySpec) and first.kind == "repeated"):

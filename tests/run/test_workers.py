@@ -6,9 +6,10 @@ import time
 import pytest
 
 from gradcheck.cases.corpus import corpus
+from gradcheck.cases.layouts import LAYOUTS
 from gradcheck.errors import MissingRuleError
 from gradcheck.reference.registry import reference_named
-from gradcheck.run.plan import LAYOUTS, Selection, cases_of, pieces
+from gradcheck.run.plan import Selection, cases_of, pieces
 from gradcheck.run.worker import judge_one, judge_piece
 from gradcheck.run.workers import Workers
 
@@ -57,7 +58,7 @@ def test_pieces_cover_the_corpus_once():
 def test_layout_names_are_the_subject_s():
     from gradcheck.subject.tensors import LAYOUTS as OF_THE_SUBJECT
 
-    assert tuple(OF_THE_SUBJECT) == LAYOUTS
+    assert tuple(OF_THE_SUBJECT) == tuple(LAYOUTS)
 
 
 def test_verdicts_are_those_of_the_judge():

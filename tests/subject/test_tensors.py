@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from gradcheck.cases.layouts import data_for, misfit
 from gradcheck.errors import UsageError
 from gradcheck.formats import FORMATS
 from gradcheck.subject.tensors import LAYOUTS, bits_of, dtype_name, to_array, to_tensor, torch_value
@@ -15,10 +16,10 @@ SUBJECT = sorted((Path(__file__).parents[2] / "gradcheck" / "subject").glob("*.p
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", [(), (0,), (1,), (5,), (3, 4), (2, 0, 3), (2, 3, 4)])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (5,), (3, 4), (2, 0, 3), (2, 3, 4), (2, 1, 3, 2), (1, 2, 2, 2, 3)])
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_numbers_come_back_as_they_were(dtype, shape, layout):
-    edges = np.resize(FORMATS[dtype].edges(), shape)
+    edges = data_for(layout, np.resize(FORMATS[dtype].edges(), shape))
     tensor = to_tensor(edges, dtype, "cpu", layout)
     assert dtype_name(tensor) == dtype
     assert tuple(tensor.shape) == shape
@@ -35,12 +36,36 @@ def test_bits_are_those_of_the_format(dtype):
 
 
 def test_layouts_are_what_they_say():
-    array = np.arange(12.0).reshape(3, 4)
-    assert to_tensor(array, "float32", "cpu").is_contiguous()
-    assert to_tensor(array, "float32", "cpu", "transposed").stride() == (1, 3)
-    assert to_tensor(array, "float32", "cpu", "sliced").stride() == (8, 2)
-    image = to_tensor(np.zeros((2, 3, 4, 5)), "float32", "cpu", "channels_last")
-    assert image.is_contiguous(memory_format=torch.channels_last)
+    grid = np.arange(12.0).reshape(3, 4)
+
+    def laid(layout, array=grid):
+        return to_tensor(data_for(layout, array), "float32", "cpu", layout)
+
+    assert laid("contiguous").is_contiguous()
+    assert laid("transposed").stride() == (1, 3)
+    assert laid("sliced").stride() == (8, 2)
+    assert laid("padded").stride() == (7, 1)
+    assert laid("offset").storage_offset() == 1
+    assert laid("offset").data_ptr() % 8 == 4
+    assert laid("flipped").is_contiguous()
+    assert laid("expanded").stride() == (0, 1)
+    assert laid("overlapping").stride() == (1, 1)
+    assert laid("neg").is_neg()
+    assert laid("neg").stride() == (4, 1)
+    assert laid("conj").is_neg()
+    assert (laid("conj").stride(), laid("conj").storage_offset()) == ((8, 2), 1)
+    image, volume = np.zeros((2, 3, 4, 5)), np.zeros((2, 3, 4, 5, 6))
+    assert laid("channels_last", image).is_contiguous(memory_format=torch.channels_last)
+    assert laid("channels_last_3d", volume).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("layout", set(LAYOUTS) - {"contiguous", "flipped"})
+def test_a_layout_is_another_than_contiguous_where_it_fits(layout):
+    for shape in ((), (5,), (3, 4), (2, 3, 4, 5), (2, 3, 2, 2, 3)):
+        tensor = to_tensor(data_for(layout, np.ones(shape)), "float64", "cpu", layout)
+        plain = tensor.is_contiguous() and not tensor.is_neg() and not tensor.storage_offset()
+        if shape:  # without dimensions there is nothing to order
+            assert plain == bool(misfit(layout, shape, "float64"))
 
 
 def test_the_array_is_not_shared():
@@ -55,7 +80,9 @@ def test_integers_stay_integers():
 
 
 def test_an_unknown_layout_is_a_sentence():
-    with pytest.raises(UsageError, match="layout 'diagonal' is not known; expected contiguous, transposed, sliced or"):
+    with pytest.raises(
+        UsageError, match="layout 'diagonal' is not known; expected contiguous, transposed, sliced, channels_last"
+    ):
         to_tensor(np.zeros(3), "float32", "cpu", "diagonal")
 
 
