@@ -97,8 +97,10 @@ def pieces(selection: Selection) -> list[Piece]:
             total = len(_fixed(entry, dtype, selection.seed, mode)) + _drawn(entry, mode, selection.cases)
             cotangents = selection.cotangents if isinstance(entry, Reference) else ("",)
             places = itertools.product(selection.devices, selection.layouts, selection.settings, cotangents)
-            for device, layout, *rest in places:
-                whole = Piece(name, dtype, device, layout, mode, selection.cases, selection.seed, 0, total, *rest)
+            for device, layout, setting, cotangent in places:
+                whole = Piece(
+                    name, dtype, device, layout, mode, selection.cases, selection.seed, 0, total, setting, cotangent
+                )
                 found += list(_cut(whole))
     return found
 
