@@ -14,6 +14,7 @@ from gradcheck.cli.certify import certify
 from gradcheck.cli.coverage import coverage
 from gradcheck.cli.diff import diff
 from gradcheck.cli.kinks import kinks
+from gradcheck.cli.ledger import ledger
 from gradcheck.cli.records import merge, runs
 from gradcheck.cli.report import report
 from gradcheck.cli.show import show
@@ -104,5 +105,5 @@ def replay(case: str, ledger_file: str | None) -> None:
     sys.exit(int(failed))
 
 
-for _command in (verify, certify, audit, coverage, kinks, report, show, walkthrough, runs, merge, diff):
+for _command in (verify, certify, audit, coverage, kinks, report, show, walkthrough, runs, merge, diff, ledger):
     main.add_command(_command)

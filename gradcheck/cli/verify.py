@@ -17,9 +17,12 @@ from gradcheck.cli.work import Options, Work, work_of
 if TYPE_CHECKING:
     from gradcheck.run.summary import Summary
     from gradcheck.run.workers import Workers
+    from gradcheck.verdict.ledger import Entry
     from gradcheck.verdict.verdict import Verdict
 
 __all__ = ["verify"]
+
+DEFAULT_CASES = 60
 
 
 @click.command()
@@ -48,7 +51,7 @@ __all__ = ["verify"]
 @click.option(
     "--cases",
     type=click.IntRange(min=0),
-    default=60,
+    default=DEFAULT_CASES,
     show_default=True,
     help="Drawn cases per operation and dtype; a history of an optimizer counts as four.",
 )
@@ -96,11 +99,13 @@ def verify(
     places["settings"] = tuple(normal_setting(setting) for setting in settings)
     work = work_of(Options(names, places, cases, seed, record_file, resume, cases_from, _given(context)))
     collected: list[Verdict] | None = [] if target else None
-    facts, interrupted = _run(work, jobs or os.cpu_count() or 1, summary, collected)
+    facts, interrupted, stale = _run(work, jobs or os.cpu_count() or 1, summary, collected)
 
     from gradcheck.cli.tables import print_report
+    from gradcheck.cli.usage import print_usage
 
     print_report(summary, facts, interrupted)
+    print_usage(summary, stale, whole=not (work.lines or work.resumed or cases < DEFAULT_CASES))
     if interrupted and record_file:
         click.echo(f"gradcheck: to go on: gradcheck verify --record {record_file} --resume", err=True)
     if target is not None:
@@ -118,8 +123,10 @@ def _given(context: click.Context) -> frozenset[str]:
     )
 
 
-def _run(work: Work, jobs: int, summary: Summary, collected: list[Verdict] | None) -> tuple[dict[str, Any], bool]:
-    """Do the work under a progress bar; the facts of the run, and whether Ctrl-C ended it."""
+def _run(
+    work: Work, jobs: int, summary: Summary, collected: list[Verdict] | None
+) -> tuple[dict[str, Any], bool, list[Entry]]:
+    """Do the work under a progress bar; the facts of the run, whether Ctrl-C ended it, and stale ledger entries."""
     from gradcheck.cli.tables import announce, progress_bar
     from gradcheck.run.workers import Workers
 
@@ -143,9 +150,21 @@ def _run(work: Work, jobs: int, summary: Summary, collected: list[Verdict] | Non
                 bar.update(task, advance=len(piece), description=f"{piece.operation} {piece.dtype}")
             if recorder is not None:
                 recorder.finish()
+            stale = _stale(workers, summary)
         except KeyboardInterrupt:
-            return facts, True
-    return facts, False
+            return facts, True, []
+    return facts, False, stale
+
+
+def _stale(workers: Workers, summary: Summary) -> list[Entry]:
+    """Entries of the ledger that no case of the run showed, though it could have, and that no replay line shows."""
+    from gradcheck.run.listed import listed_pieces
+    from gradcheck.run.usage import shows, unseen
+
+    found = unseen(summary)
+    lines = [entry.replay for entry in found if entry.replay]
+    verdicts = [verdict for _, some in workers.verdicts(listed_pieces(dict.fromkeys(lines))) for verdict in some]
+    return [entry for entry in found if not shows(summary.ledger, entry, verdicts)]
 
 
 def _facts(workers: Workers, work: Work) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Summary:
     """Collects verdicts, asks the ledger about the bad ones, and says what the exit status is.
 
     left_out: cases that were not judged, since none of their arrays can have the layout that was asked for.
+    used: entries that cover something; places: operation, dtype, device, mode and setting of all that was judged.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -68,16 +69,22 @@ class Summary:
         self.noted: list[Verdict] = []
         self.known: dict[Entry, list[Verdict]] = {}
         self.left_out = 0
+        self.used: set[Entry] = set()
+        self.places: set[tuple[str, str, str, str, str]] = set()
 
     def add(self, verdicts: Iterable[Verdict]) -> list[tuple[Verdict, Entry | None]]:
         """Take in verdicts; each comes back with the ledger entry that covers it, if any."""
         judged = []
         for verdict in verdicts:
-            entry = self.ledger.match(verdict) if verdict.status in ("deviates", "raises") else None
+            covering = self.ledger.covering(verdict) if verdict.status in ("deviates", "raises") else ()
+            entry = covering[0] if covering else None
+            self.used.update(covering)
             place = (verdict.operation, verdict.dtype, verdict.mode, verdict.setting)
             row = self.rows.setdefault(place, Row(*place))
             row.add(verdict, known=entry is not None)
             judged.append((verdict, entry))
+            if verdict.status not in ("unsupported", "absent"):
+                self.places.add((verdict.operation, verdict.dtype, verdict.device, verdict.mode, verdict.setting))
             if entry is not None:
                 self.known.setdefault(entry, []).append(verdict)
             elif verdict.status in ("deviates", "raises", "crashed", "timed out"):

@@ -46,7 +46,8 @@ class Entry:
     mode: one or several, ``backward`` standing for all that run its kernels; element: the kind of elements that exceed
     the bound, or several; size: the largest error/bound seen; words: for `raises` and `words`, what the message
     contains; cpu: the instruction set without which the kernels concerned do not run, and the deviation does not show;
-    case: a regular expression that is found in the line of every case concerned ("" for all cases).
+    case: a regular expression that is found in the line of every case concerned ("" for all cases); setting: one or
+    several precision settings, * allowed ("" for all).
     """
 
     operation: str
@@ -62,15 +63,17 @@ class Entry:
     words: str = ""
     cpu: str = ""
     case: str = ""
+    setting: str | tuple[str, ...] = ""
 
     def concerns(self, verdict: Verdict, version: Version) -> bool:
-        """Whether operation, output, dtype, device, mode, version and the words of the case are the entry's."""
+        """Whether operation, output, dtype, device, mode, setting, version and words of the case are the entry's."""
         return (
             fnmatch.fnmatchcase(verdict.operation, self.operation)
             and (verdict.output in self.outputs or "*" in self.outputs)
             and self._in_dtype(verdict)
             and self.device == verdict.device.partition(":")[0]
             and self._in_mode(verdict.mode)
+            and self.in_setting(verdict.setting)
             and self.torch.contains(version, prereleases=True)
             and re.search(self.case, verdict.case) is not None
         )
@@ -85,6 +88,16 @@ class Entry:
     def is_of(self, element: str) -> bool:
         """Whether it concerns that kind of elements."""
         return element == self.element or (isinstance(self.element, tuple) and element in self.element)
+
+    @property
+    def replay(self) -> str:
+        """The line of a case that shows the deviation, where the source has one."""
+        return self.source.partition("replay: ")[2]
+
+    def in_setting(self, setting: str) -> bool:
+        """Whether the setting is the entry's."""
+        wanted = (self.setting or "*",) if isinstance(self.setting, str) else self.setting
+        return any(fnmatch.fnmatchcase(setting, pattern) for pattern in wanted)
 
     def _in_dtype(self, verdict: Verdict) -> bool:
         """Whether the dtype is the entry's, or that of autocast is, whose kernels run then."""
@@ -110,9 +123,12 @@ class Ledger:
 
     def match(self, verdict: Verdict) -> Entry | None:
         """The entry that covers the worst excess of a verdict, if every excess of it is covered; None otherwise."""
-        excess = self.excess(verdict)
-        covering = [self._covering(verdict, element, size) for element, size in excess]
-        return covering[0] if covering and all(covering) else None
+        return next(iter(self.covering(verdict)), None)
+
+    def covering(self, verdict: Verdict) -> tuple[Entry, ...]:
+        """The entries that together cover every excess of a verdict; none if one excess is not covered."""
+        found = [self._covering(verdict, element, size) for element, size in self.excess(verdict)]
+        return tuple(entry for entry in found if entry is not None) if all(found) else ()
 
     def exceeded(self, verdict: Verdict) -> Entry | None:
         """An entry of the right kind whose size the verdict exceeds."""
@@ -163,8 +179,11 @@ def _entry(path: Path, number: int, fields: dict[str, Any]) -> Entry:
     required = {"operation", "outputs", "dtypes", "device", "mode", "torch", "element", "reason", "source"}
     if missing := sorted(required - set(fields)):
         raise fail(f"{choices(missing)} missing")
-    if unknown := sorted(set(fields) - required - {"case", "cpu", "size", "words"}):
+    if unknown := sorted(set(fields) - required - {"case", "cpu", "setting", "size", "words"}):
         raise fail(f"unknown field {choices(unknown)}")
+    for name in ("reason", "source"):
+        if not str(fields[name]).strip():
+            raise fail(f"{name} is empty; every known deviation has one")
     elements = [fields["element"]] if isinstance(fields["element"], str) else fields["element"]
     if unknown := [element for element in elements if element not in ELEMENTS]:
         raise fail(f"element = {unknown[0]!r}; expected {choices(ELEMENTS)}")
