@@ -6,14 +6,18 @@ import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.record.read import Record
 from gradcheck.record.run import Run
 from gradcheck.report.deviations import deviations
+from gradcheck.report.difference import difference
 from gradcheck.report.errors import curves, sizes
 from gradcheck.report.formula import formula
 from gradcheck.report.overview import AXES, CLASSES, overview
+
+if TYPE_CHECKING:
+    from gradcheck.record.compare import Comparison
 
 __all__ = ["LEGEND", "page"]
 
@@ -30,9 +34,18 @@ LEGEND = {
 
 
 def page(
-    record: Record, run: Run, *, with_curves: bool = True, told: Callable[[str], None] = lambda words: None
+    record: Record,
+    run: Run,
+    comparison: Comparison | None = None,
+    *,
+    with_curves: bool = True,
+    told: Callable[[str], None] = lambda words: None,
 ) -> str:
-    """The page about one run. with_curves: draw error curves anew by the installed PyTorch; told: hears of progress."""
+    """The page about one run.
+
+    comparison: of an earlier run with this one, for what changed; with_curves: draw error curves anew by the installed
+    PyTorch; told: hears of progress.
+    """
     told("figures")
     found = overview(record, run)
     bad = deviations(record, run)
@@ -41,11 +54,13 @@ def page(
     if with_curves:
         drawn = curves(_cpu_places(record, run), told)
     judged = drawn["facts"]
+    changed = difference(comparison) if comparison else None
     data = {
         **found,
         "deviations": bad["found"],
         "left": bad["left"],
         "entries": bad["entries"],
+        "difference": changed,
         "inputs": drawn["inputs"],
         "judged": f"PyTorch {judged['torch']} on this CPU ({judged['cpu_capability']})" if judged else "",
     }
@@ -65,7 +80,7 @@ def page(
         lead=_lead(found, run),
         facts=_facts(run),
         legend=LEGEND,
-        difference=None,
+        difference=changed,
         data=_embedded(data),
         details=[_embedded(detail) for detail in details],
     )

@@ -186,6 +186,24 @@ def listing_deviations(browser: Browser, page):
     assert all("softmax" in name and "bfloat16" in name for name in names)
 
 
+@check("wordsChosen.has(row.word) &&", "")
+def listing_changes(browser: Browser, page):
+    browser.open(page, "#/difference")
+    assert "The CPU capability differs (AVX2 → AVX512)" in browser.find("#difference .notice").text
+    shown = browser.texts("#difference-list .badge")
+    assert shown == ["✕ wrong", "▼ less accurate", "✓ mended"]
+    assert browser.find("#difference-count").text.startswith("3 of ")
+    browser.click('#words [data-word="rounding"]')
+    assert browser.texts("#difference-list .badge") == [*shown, "≈ rounding"]
+    browser.find("#difference-search").send_keys("silu")
+    assert browser.texts("#difference-list .badge") == ["≈ rounding"]
+    browser.click("#difference-list a")
+    browser.until(
+        "return location.hash.startsWith('#/op/nn.functional.silu')", "the row does not lead to its operation"
+    )
+    assert "≈ rounding" in browser.find("#operation table.changes").text
+
+
 @check('byId("ledger-list").innerHTML =', "const unused =")
 def listing_the_ledger(browser: Browser, page):
     browser.open(page, "#/ledger")
@@ -259,7 +277,7 @@ def reaching_everything_by_tab(browser: Browser, page):
 
 @check('aria-label="Copy the replay line"', 'aria-hidden="true"')
 def names_for_screen_readers(browser: Browser, page):
-    for view in ("", "#/deviations", "#/op/nn.functional.gelu"):
+    for view in ("", "#/deviations", "#/difference", "#/op/nn.functional.gelu"):
         browser.open(page, view)
         nodes = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         roles = {"button", "link", "searchbox", "combobox", "checkbox", "radio", "image", "table", "heading", "region"}
@@ -290,7 +308,7 @@ def contrast(browser: Browser, page):
     """At least 4.5 between words and what is behind them (WCAG 2.2, 1.4.3)."""
     ratios = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
     for dark in (False, True):
-        for view in ("", "#/deviations", "#/op/nn.functional.gelu"):
+        for view in ("", "#/deviations", "#/difference", "#/op/nn.functional.gelu"):
             browser.open(page, view, dark=dark)
             worst = browser.js(ratios)
             assert worst[0][0] >= 4.5, (dark, view, worst)
@@ -298,7 +316,7 @@ def contrast(browser: Browser, page):
 
 @check("* { box-sizing: border-box; }", "* { box-sizing: border-box; } main { min-width: 500px; }")
 def a_phone(browser: Browser, page):
-    for view in ("", "#/deviations", "#/ledger", "#/op/nn.functional.gelu", "#/op/nn.functional.layer_norm"):
+    for view in ("", "#/deviations", "#/ledger", "#/difference", "#/op/nn.functional.gelu", "#/op/nn.functional.silu"):
         browser.open(page, view, width=360, height=740)
         across = browser.js("return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
         assert across <= 360, f"{view or 'overview'} is {across} px wide"
@@ -309,7 +327,15 @@ def a_phone(browser: Browser, page):
 
 @check('"use strict";', '"use strict"; setTimeout(() => { throw new Error("planted"); });')
 def no_complaints(browser: Browser, page):
-    for view in ("", "#/deviations", "#/ledger", "#/op/nn.functional.gelu", "#/op/no.such", "#/nowhere"):
+    for view in (
+        "",
+        "#/deviations",
+        "#/ledger",
+        "#/difference",
+        "#/op/nn.functional.gelu",
+        "#/op/no.such",
+        "#/nowhere",
+    ):
         browser.open(page, view)
         browser.until("return document.readyState === 'complete'", "the page does not load")
         assert browser.complaints() == [], view

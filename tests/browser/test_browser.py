@@ -2,9 +2,11 @@
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
+from gradcheck.record.compare import compare
 from gradcheck.record.read import Record
 from gradcheck.report.page import page
 from tests.browser.browsing import Browser
@@ -23,6 +25,7 @@ VIEWS = {
     "operation": "#/op/nn.functional.gelu?dtype=float32",
     "deviations": "#/deviations",
     "ledger": "#/ledger",
+    "difference": "#/difference",
 }
 SECONDS = 2.0
 
@@ -40,9 +43,29 @@ def text(tmp_path_factory):
     found += [deviating(3.0 + k, operation="nn.functional.gelu", dtype=d, number=99, output=f"grad[{k}]")
               for k in range(4) for d in ("float32", "bfloat16")]  # fmt: skip
     found.append(deviating(4.0, operation="nn.functional.conv2d", dtype="float64", number=99))
-    record(path, found)
-    with Record(path) as source:
-        return page(source, source.run())
+    before = [_before(one) for one in found]
+    with Record(record_of(path, before, found)) as source:
+        first, second = source.runs()
+        return page(source, second, compare(source, first, source, second))
+
+
+def record_of(path, before, after):
+    """A record of two runs."""
+    record(path, before)
+    record(path, after, facts={"torch": "2.14.0", "cpu_capability": "AVX512"})
+    return path
+
+
+def _before(one):
+    """What the earlier run said: conv2d was right, log_softmax wrong, layer_norm more accurate, silu had other bits."""
+    name, place = one.operation.rpartition(".")[2], (one.dtype, one.mode)
+    if name == "conv2d" and one.status == "deviates":
+        return replace(one, status="agrees", error_over_bound=0.5, witness=None, digest="ff")
+    if name == "log_softmax" and place == ("float64", "backward") and one.case.count("seed=3 "):
+        return deviating(5.0, operation=one.operation, dtype=one.dtype, case=one.case, output=one.output)
+    if name == "layer_norm" and place == ("float32", "double"):
+        return replace(one, error_over_bound=one.error_over_bound / 8.0, digest="ff")
+    return replace(one, digest="ff") if name == "silu" and place == ("float32", "double") else one
 
 
 def written(folder, text):

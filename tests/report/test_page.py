@@ -157,6 +157,28 @@ def test_the_command_writes_the_page_and_says_so(tmp_path):
     assert "PyTorch 2.13.0+cpu" in target.read_text(encoding="utf-8")
 
 
+def test_of_two_runs_the_page_says_what_changed(tmp_path):
+    path, other, target = tmp_path / "a.db", tmp_path / "b.db", tmp_path / "report.html"
+    record(path, [verdict(number=0), verdict(number=1, dtype="float64")])
+    record(path, [deviating(8.0, number=0), verdict(number=1, dtype="float64")], facts={"torch": "2.14.0"})
+    record(other, [verdict(number=0), verdict(number=1, dtype="float64")])
+    for arguments, words in (
+        ([f"{path}:1", ":2"], ["wrong"]),
+        ([f"{path}:1", path], ["wrong"]),
+        ([path, other], ["mended"]),
+    ):
+        result = call(*arguments, "-o", target, "--no-curves")
+        assert result.exit_code == 0, result.output
+        assert "what changed since run" in result.output
+        about = data_of(target.read_text(encoding="utf-8"))["difference"]
+        assert [row["word"] for row in about["rows"]] == words
+        assert about["counts"]["identical"] == 1
+    assert about["rows"][0]["before"][0] == 8.0
+    assert about["rows"][0]["replay"].startswith("gradcheck replay 'nn.functional.relu(")
+    assert call(path, "-o", target, "--no-curves").exit_code == 0
+    assert data_of(target.read_text(encoding="utf-8"))["difference"] is None
+
+
 def test_curves_are_in_the_page(tmp_path):
     path, target = tmp_path / "record.db", tmp_path / "report.html"
     record(path, list(verdicts(operations=("nn.functional.relu", "nn.functional.layer_norm"), dtypes=("float32",))))
@@ -198,6 +220,9 @@ def test_other_wrong_use_is_one_sentence_and_status_2(tmp_path):
         ([path, "-o", tmp_path], "expected a file in an existing folder"),
         ([f"{path}:7", "-o", tmp_path / "r.html"], "run '7' is not known"),
         (["-o", tmp_path / "r.html"], "Missing argument"),
+        ([path, path, path, "-o", tmp_path / "r.html"], "3 are given"),
+        ([path, ":7", "-o", tmp_path / "r.html"], "run '7' is not known"),
+        ([path, tmp_path / "none.db", "-o", tmp_path / "r.html"], "none.db"),
     ):
         result = call(*arguments)
         assert result.exit_code == 2

@@ -26,7 +26,9 @@ function depth(kind, value, measure) {
 function cellHtml(found, measure, words, link, stop) {
   const value = found.figures[MEASURES[measure]];
   const counts = CLASSES.map((name, k) => [name, found.counts[k]]).filter(([, n]) => n).map(([name, n]) => `${grouped(n)} ${name}`);
-  const text = found.kind === "unsupported" ? "n/a" : figure(value);
+  // What raises or crashes has no figure; that of the other verdicts would look as if all were well.
+  const silent = found.kind === "deviates" && measure === "worst" && !(value > 1);
+  const text = found.kind === "unsupported" ? "n/a" : silent ? "fails" : figure(value);
   const label = `${words}: ${MEASURE_WORDS[measure]} ${text}; ${counts.join(", ")}`;
   return `<a class="cell c-${found.kind}" style="--l:${depth(found.kind, value, measure).toFixed(0)}" href="${esc(link)}" ` +
     `tabindex="${stop ? 0 : -1}" aria-label="${esc(label)}" title="${esc(label)}"><span class="glyph" aria-hidden="true"></span>${text}</a>`;

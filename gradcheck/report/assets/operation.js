@@ -1,4 +1,6 @@
 // The page of one operation: formula, conventions, plots, deviations, ledger entries.
+const BADGE_WORDS = { deviates: "deviate", known: "known", coarse: "coarse", agrees: "agree", unsupported: "unsupported" };
+
 function drawOperation(name, query) {
   const number = DATA.axes.operation.indexOf(name), section = byId("operation");
   clearCharts();
@@ -9,7 +11,7 @@ function drawOperation(name, query) {
   const about = detailOf(number), cells = DATA.cells.filter((cell) => cell[0] === number), all = together(cells);
   const dtypes = DATA.axes.dtype.filter((_, k) => cells.some((cell) => cell[1] === k));
   const mine = DATA.deviations.filter((one) => one.operation === name);
-  const counts = CLASSES.map((kind, k) => all.counts[k] ? `<span class="badge c-${kind}"><span class="glyph" aria-hidden="true"></span> ${grouped(all.counts[k])} ${kind}</span>` : "").join(" ");
+  const counts = CLASSES.map((kind, k) => all.counts[k] ? `<span class="badge c-${kind}"><span class="glyph" aria-hidden="true"></span> ${grouped(all.counts[k])} ${BADGE_WORDS[kind]}</span>` : "").join(" ");
   section.innerHTML = `
     <p class="crumb"><a href="#/">Overview</a> / ${esc(DATA.families[number])}</p>
     <h1 id="operation-title" tabindex="-1"><code>${esc(name)}</code></h1>
@@ -20,7 +22,7 @@ function drawOperation(name, query) {
     <h2>Worst error / bound</h2><div class="tables">${tables(cells, name)}</div>
     ${dtypes.length && (about.curves || about.sizes) ? `<h2 id="errors">Errors</h2>${dtypeChoice(dtypes, query, cells)}<div class="charts" id="charts"></div><p class="hint" id="charts-hint"></p>` : ""}
     <h2>Deviations</h2><div id="operation-deviations"></div>
-    ${ledgerHtml(mine)}
+    ${changesOf(name)}${ledgerHtml(mine)}
     ${about.unsupported.length ? `<h2>Unsupported</h2>${unsupportedHtml(about.unsupported)}` : ""}`;
   drawDeviations(byId("operation-deviations"), mine, query, 6);
   const choice = byId("dtype-choice");
@@ -39,8 +41,9 @@ function tables(cells, name) {
 }
 
 function dtypeChoice(dtypes, query, cells) {
-  const high = (dtype) => together(cells.filter((cell) => cell[1] === DATA.axes.dtype.indexOf(dtype))).figures[0] || 0;
-  const worst = dtypes.reduce((a, b) => (high(b) > high(a) ? b : a), dtypes[0]);
+  const found = new Map(dtypes.map((dtype) => [dtype, together(cells.filter((cell) => cell[1] === DATA.axes.dtype.indexOf(dtype)))]));
+  const graver = (a, b) => CLASSES.indexOf(found.get(a).kind) - CLASSES.indexOf(found.get(b).kind) || found.get(b).figures[0] - found.get(a).figures[0];
+  const worst = [...dtypes].sort(graver)[0];
   const wanted = dtypes.includes(query.get("dtype")) ? query.get("dtype") : worst;
   return `<form class="tools" onsubmit="return false"><fieldset id="dtype-choice"><legend>Dtype of the plots</legend>` + dtypes.map((dtype) =>
     `<label class="choice"><input type="radio" name="dtype" value="${esc(dtype)}"${dtype === wanted ? " checked" : ""}>${esc(dtype)}</label>`).join("") + "</fieldset></form>";
