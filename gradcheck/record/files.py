@@ -98,8 +98,9 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-        # A commit that a power cut interrupts is rolled back as a whole; the newest may be lost, never the file.
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(
+            "PRAGMA synchronous = FULL"
+        )  # what is committed survives a power cut; some builds ask for less
         return connection
 
 
