@@ -3,7 +3,7 @@
 # The rule tables fill themselves in on import.
 from gradcheck.arithmetic import running_functions, running_rules
 from gradcheck.arithmetic.ball import Ball, ball_precision, balls, enclosure
-from gradcheck.arithmetic.dual import Dual, primal_of, tangent_of
+from gradcheck.arithmetic.dual import Dual, expanded_nodes, primal_of, tangent_of
 from gradcheck.arithmetic.functions import (
     as_dtype,
     as_dtype_of,
@@ -30,6 +30,7 @@ __all__ = [
     "ball_precision",
     "balls",
     "enclosure",
+    "expanded_nodes",
     "fixed",
     "guarded",
     "number",

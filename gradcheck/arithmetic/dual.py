@@ -15,11 +15,21 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import special
 
-from gradcheck.arithmetic.functions import as_dtype, dtype_of, fixed, number, pi, stored, sum_over_batch
+from gradcheck.arithmetic.functions import (
+    as_dtype,
+    dtype_of,
+    fixed,
+    node,
+    number,
+    pi,
+    stored,
+    sum_over_batch,
+    written_over,
+)
 from gradcheck.arithmetic.mask import either
 from gradcheck.arithmetic.protocol import Composite
 
-__all__ = ["Dual", "primal_of", "tangent_of", "ties_open"]
+__all__ = ["Dual", "expanded_nodes", "primal_of", "tangent_of", "ties_open"]
 
 
 _open_ties: ContextVar[bool] = ContextVar("open_ties", default=False)
@@ -36,6 +46,19 @@ def ties_open() -> Iterator[None]:
         yield
     finally:
         _open_ties.reset(token)
+
+
+_expanded: ContextVar[bool] = ContextVar("expanded", default=False)
+
+
+@contextmanager
+def expanded_nodes() -> Iterator[None]:
+    """Within this context the derivative formulas of nodes are left aside: everything is differentiated by itself."""
+    token = _expanded.set(True)
+    try:
+        yield
+    finally:
+        _expanded.reset(token)
 
 
 class Dual(Composite):
@@ -81,6 +104,15 @@ class Dual(Composite):
 
     def __gradcheck_fixed__(self) -> Any:
         return fixed(self.primal)
+
+    def __gradcheck_written_over__(self, value: Any) -> Dual:
+        return Dual(written_over(self.primal, primal_of(value, self.level)), self.tangent, self.level)
+
+    def __gradcheck_node__(self, function: Callable[[Any], Any], tangent: Callable[[Any, Any, Any], Any]) -> Any:
+        if _expanded.get():
+            return function(self)
+        y = node(function, tangent, self.primal)
+        return Dual(y, tangent(y, self.primal, self.tangent), self.level)
 
     def __gradcheck_number__(self, value: float) -> Any:
         return number(value, self.primal)
@@ -167,12 +199,25 @@ def _where(mask: Any, a: Any, b: Any) -> Dual:
 
 
 def _extremum(function: Callable[[Any, Any], Any], wins: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """Maximum or minimum of two; a tie gives half of each tangent, as PyTorch does."""
+    """Maximum or minimum of two; a tie gives half of each tangent, as PyTorch does.
+
+    PyTorch writes the winner's tangent as da = db + (da - db), which loses the digits of a small one. With one constant
+    number it is ``torch.clamp``, where a tie passes the whole tangent on.
+    """
 
     def tangent(y: Any, a: Any, b: Any, da: Any, db: Any) -> Any:
-        return np.where(a == b, 0.5 * (da + db), np.where(wins(a, b), da, db))
+        gap = da - db
+        return db + np.where(a == b, 0.5 * gap, np.where(wins(a, b), gap, np.zeros_like(gap)))
 
-    return _rule(tangent, function)
+    both = _rule(tangent, function)
+
+    def rule(a: Any, b: Any) -> Dual:
+        if isinstance(b, Dual) or np.ndim(b) or not isinstance(a, Dual):
+            return both(a, b)
+        lost = wins(b, a.primal)
+        return Dual(function(a.primal, b), np.where(lost, np.zeros_like(a.tangent), a.tangent), a.level)
+
+    return rule
 
 
 def _reduce_extremum(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,13 +5,17 @@ Each is the plain NumPy meaning in float64; a composite arithmetic answers throu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gradcheck.arithmetic.mask import Mask
 
-__all__ = ["as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "number", "pi", "sgn", "stored", "sum_over_batch"]
+__all__ = [
+    "as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "node", "number", "pi", "sgn", "stored",
+    "sum_over_batch", "written_over",
+]  # fmt: skip
 
 
 def stored(x: Any) -> Any:
@@ -31,6 +35,25 @@ def fixed(x: Any) -> Any:
     """
     method = getattr(x, "__gradcheck_fixed__", None)
     return x if method is None else method()
+
+
+def written_over(like: Any, value: Any) -> Any:
+    """``value``, which PyTorch writes into ``like`` behind autograd's back: its derivatives are those of ``like``.
+
+    ``value`` itself in every arithmetic but dual numbers.
+    """
+    method = getattr(like, "__gradcheck_written_over__", None)
+    return value if method is None else method(value)
+
+
+def node(function: Callable[[Any], Any], tangent: Callable[[Any, Any, Any], Any], x: Any) -> Any:
+    """``function(x)``, whose derivative along dx autograd has as ``tangent(y, x, dx)``: one node with its own formula.
+
+    Dual numbers take that formula; but where the derivative is proved (``expanded_nodes``) they go through the
+    function, so that it is checked as well.
+    """
+    method = getattr(x, "__gradcheck_node__", None)
+    return function(x) if method is None else method(function, tangent)
 
 
 def number(value: float, like: Any) -> Any:

@@ -171,7 +171,9 @@ class ModeDraw(SeededDraw):
         return super().shape(dims, least, min(most, self._most))
 
     def side(self, least: int = 0, most: int = 65) -> int:
-        return super().side(least, max(least, min(most, self._most)))
+        # A side has to be drawn: the smallest that there is, where all are larger than is liked.
+        smallest = min(side for side in SIDES if least <= side <= most)
+        return super().side(least, max(smallest, min(most, self._most)))
 
 
 class LargeDraw(Draw):

@@ -14,13 +14,15 @@ ORACLES = {
     "func.vjp": "vjp",
     "func.grad": "vjp",
     "inplace": "vjp",
+    "out": "value",
+    "written-over": "vjp",
     "inference": "value",
     "checkpoint": "vjp",
     "saved-tensor-hooks": "vjp",
     "forward": "jvp",
     "func.jvp": "jvp",
     "func.jacrev": "jacobian",
-    "func.jacfwd": "jacobian",
+    "func.jacfwd": "columns",
     "vmap:backward": "vjp of rows",
     "vmap:forward": "jvp of rows",
     "double": "hvp",
@@ -36,8 +38,8 @@ ORACLES = {
 """By mode: what the reference is asked for.
 
 ``vjp``: value and gradients; ``value``: that alone; ``jvp``: value and tangent along a direction; ``jacobian``: all
-its rows; ``… of rows``: of a batch of calls, row by row; ``hvp``: the derivative of the gradients along a direction;
-``second tangent``: the second derivative of the value along it.
+its rows, by vjps; ``columns``: the same by tangents; ``… of rows``: of a batch of calls, row by row; ``hvp``: the
+derivative of the gradients along a direction; ``second tangent``: the second derivative of the value along it.
 """
 
 DEFAULT_MODES = ("backward",)
@@ -45,6 +47,8 @@ DEFAULT_MODES = ("backward",)
 GROUPS = {
     "vmap": ("vmap:backward", "vmap:forward"),
     "compile": ("compile:eager", "compile:aot_eager", "compile:inductor"),
+    "tangents": tuple(name for name, oracle in ORACLES.items() if oracle in ("jvp", "jvp of rows", "columns")),
+    "jacobians": tuple(name for name, oracle in ORACLES.items() if oracle in ("jacobian", "columns")),
     "second": tuple(name for name, oracle in ORACLES.items() if oracle in ("hvp", "second tangent")),
     "eager": tuple(name for name in ORACLES if not name.startswith("compile")),
     "all": tuple(ORACLES),

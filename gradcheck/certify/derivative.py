@@ -14,7 +14,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from gradcheck.arithmetic import Ball, Dual, ball_precision, balls, tangent_of
+from gradcheck.arithmetic import Ball, Dual, ball_precision, balls, expanded_nodes, tangent_of
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import Bits, arguments_of, cotangent_of, cotangents_of
 from gradcheck.certify.conventions import CONVENTIONS
@@ -116,7 +116,8 @@ def _both_sides(
         return Dual(balls(array), along[id(array)]) if id(array) in along else balls(array)
 
     with np.errstate(all="ignore"):
-        values, _ = evaluate(operation, arguments, dual, balls)
+        with expanded_nodes():
+            values, _ = evaluate(operation, arguments, dual, balls)
         plain, pullback = evaluate(operation, arguments, balls, balls)
         cotangents = {
             name: balls(cotangent_of(case, np.shape(output), None, name))

@@ -8,6 +8,7 @@ is the derivative of the vjp along h.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -21,12 +22,15 @@ from gradcheck.reference.evaluate import Cotangent, bounded_outputs, evaluate
 from gradcheck.reference.registry import Reference
 
 __all__ = [
-    "bounded_hvps", "bounded_jacobians", "bounded_second_tangents", "bounded_tangents", "hvp_name", "jacobian_name",
-    "rows_of", "stacked", "tangent_name",
+    "DtypeCotangent", "bounded_columns", "bounded_hvps", "bounded_jacobians", "bounded_second_tangents",
+    "bounded_tangents", "hvp_name", "jacobian_name", "rows_of", "stacked", "tangent_name",
 ]  # fmt: skip
 
 Direction = Callable[[str, tuple[int, ...]], np.ndarray]
 """From the name and shape of an array to the direction in which it moves."""
+
+DtypeCotangent = Callable[[str, tuple[int, ...], str], np.ndarray]
+"""From the name, shape and dtype of an output to its cotangent."""
 
 Outputs = dict[str, Bounded]
 
@@ -63,7 +67,11 @@ def bounded_tangents(
 
 
 def bounded_hvps(
-    operation: Reference, arguments: dict[str, Any], cotangent: Cotangent, direction: Direction, model: RoundingModel
+    operation: Reference,
+    arguments: dict[str, Any],
+    cotangent: DtypeCotangent,
+    direction: Direction,
+    model: RoundingModel,
 ) -> Outputs:
     """Derivatives of the gradients along the direction, with the cotangents held."""
 
@@ -71,7 +79,7 @@ def bounded_hvps(
         duals = _duals(arguments, direction, [moved], model)
         values, pullback = evaluate(operation, arguments, duals, _number(model))
         cotangents = {
-            name: lift_array(cotangent(name, np.shape(value)), lift(_primal(value), model).model)
+            name: _lifted_cotangent(cotangent, name, lift(_primal(value), model))
             for name, value in values.items()
             if name not in operation.aux
         }
@@ -81,6 +89,10 @@ def bounded_hvps(
         }
 
     return _added(_with_ties_open(evaluated, moved) for moved in _one_by_one(operation, arguments))
+
+
+def _lifted_cotangent(cotangent: DtypeCotangent, name: str, end: Bounded) -> Bounded:
+    return lift_array(cotangent(name, end.shape, end.model.store.name), end.model)
 
 
 def bounded_second_tangents(
@@ -164,32 +176,55 @@ def _argument(gradient: str) -> str:
     return gradient.removeprefix("grad[").removesuffix("]")
 
 
-def bounded_jacobians(
-    operation: Reference, arguments: dict[str, Any], model: RoundingModel, forward: bool = False
-) -> Outputs:
-    """All rows of the Jacobian: the vjp of every unit cotangent. ``forward``: in the dtype of the output."""
+def bounded_jacobians(operation: Reference, arguments: dict[str, Any], model: RoundingModel) -> Outputs:
+    """All rows of the Jacobians: the vjp of every unit cotangent."""
     with np.errstate(all="ignore"):
         values, pullback = evaluate(operation, arguments, lambda array: lift_array(array, model), _number(model))
         ends = {name: lift(value, model) for name, value in values.items() if name not in operation.aux}
+
+        def pulled(name: str, unit: np.ndarray) -> Outputs:
+            """The row of one unit cotangent of one output; those of the other outputs are 0."""
+            cotangents = {
+                other: lift_array(unit.reshape(end.shape) if other == name else np.zeros(end.shape), end.model)
+                for other, end in ends.items()
+            }
+            return {gradient: lift(row, model) for gradient, row in pullback(cotangents).items()}
+
         found: Outputs = {}
         for name, end in ends.items():
-            rows: dict[str, list[Bounded]] = {}
-            for unit in np.eye(int(np.prod(end.shape))):
-                cotangents = {
-                    other: lift_array(unit.reshape(end.shape) if other == name else np.zeros(part.shape), part.model)
-                    for other, part in ends.items()
-                }
-                for gradient, row in pullback(cotangents).items():
-                    rows.setdefault(gradient, []).append(lift(row, model))
-            for gradient, parts in rows.items():
-                joined = stacked(parts)
-                shape = (*end.shape, *joined.shape[1:])
-                found[jacobian_name(name, _argument(gradient))] = Bounded(
-                    joined.value.reshape(shape),
-                    joined.full_bound().reshape(shape),
-                    end.model if forward else joined.model,
-                )
+            size = math.prod(end.shape)
+            rows = [pulled(name, unit) for unit in np.eye(size)] or [pulled(name, np.zeros(end.shape))]
+            for gradient in rows[0]:
+                joined = stacked([row[gradient] for row in rows])[:size]  # none of an output without elements
+                found[jacobian_name(name, _argument(gradient))] = joined.reshape((*end.shape, *joined.shape[1:]))
     return found
+
+
+def bounded_columns(operation: Reference, arguments: dict[str, Any], model: RoundingModel) -> Outputs:
+    """All columns of the Jacobians: the tangent along every unit direction."""
+    found: Outputs = {}
+    with np.errstate(all="ignore"):
+        for moved in _one_by_one(operation, arguments):
+            shape = arguments[moved].shape
+            size = math.prod(shape)
+            columns: dict[str, list[Bounded]] = {}
+            for unit in [*np.eye(size)] or [np.zeros(shape)]:
+                duals = _duals(arguments, _constant(unit), [moved], model)
+                values, _ = evaluate(operation, arguments, duals, _number(model))
+                for name, value in values.items():
+                    if name not in operation.aux:
+                        columns.setdefault(name, []).append(lift(tangent_of(value), model))
+            for name, parts in columns.items():
+                joined = stacked(parts)[:size]  # none by an argument without elements
+                joined = joined.reshape((*shape, *joined.shape[1:]))
+                order = (*range(len(shape), len(joined.shape)), *range(len(shape)))
+                found[jacobian_name(name, moved)] = lift(np.transpose(joined, order), model)
+    return found
+
+
+def _constant(unit: np.ndarray) -> Direction:
+    """That direction, whatever moves."""
+    return lambda _, shape: unit.reshape(shape)
 
 
 def stacked(parts: list[Bounded]) -> Bounded:

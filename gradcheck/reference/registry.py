@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -88,7 +88,8 @@ class Reference:
     first array alone; rows: from the arguments to the names of the arrays that can be cut into blocks along axis 0
     (empty: evaluate whole); aux: outputs without gradient (indices, running statistics); drawn: arrays that PyTorch
     draws itself (masks), PyTorch's being judged by instead of the case's; kinks: conventions where there is no
-    derivative.
+    derivative; routes: by mode or oracle (see cases/modes.py), the same mathematics as PyTorch computes it there, where
+    it goes another way than in ``backward``.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Reference:
     aux: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
     kinks: tuple[Kink, ...] = ()
+    routes: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     kind: ClassVar[str] = "operation"
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "float16", "bfloat16")
     modes: ClassVar[tuple[str, ...]] = ("backward",)
@@ -167,6 +169,7 @@ def reference(
     aux: tuple[str, ...] = (),
     drawn: tuple[str, ...] = (),
     kinks: tuple[Kink, ...] = (),
+    routes: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter the decorated function as the reference of ``name``; the function itself is returned unchanged.
 
@@ -174,7 +177,7 @@ def reference(
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        entry = Reference(name, function, inputs, constant, elementwise, rows, aux, drawn, kinks)
+        entry = Reference(name, function, inputs, constant, elementwise, rows, aux, drawn, kinks, routes or {})
         for array in (*constant, *drawn):
             if array not in entry.arrays:
                 raise ContractError(f"{name}: {array!r} is no array parameter; expected {entry.arrays}.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import guarded, number, sgn, stored
+from gradcheck.arithmetic.functions import guarded, node, number, sgn, stored
 
 __all__ = ["vector_norm"]
 
@@ -57,7 +57,20 @@ def _largest(x: Any, size: Any, axis: Any) -> Any:
 
 
 def _other(x: Any, size: Any, p: float, axis: Any) -> Any:
-    value = np.power(np.sum(np.power(size, p), axis=axis, keepdims=True), 1.0 / number(p, x))
+    def norm_of(x: Any) -> Any:
+        return np.power(np.sum(np.power(np.abs(x), p), axis=axis, keepdims=True), 1.0 / number(p, x))
+
+    def norm_tangent(y: Any, x: Any, dx: Any) -> Any:
+        """Σ x·|x|^(p-2)·dx / norm^(p-1), and 0 where the norm is 0: autograd's own formula."""
+        some = y != 0.0
+        norm = guarded(y, some, 1.0)
+        here = x != 0.0 if p < 2.0 else np.ones(np.shape(x), dtype=bool)
+        size = guarded(np.abs(x), here, 1.0)
+        powers = x * np.power(size, p - 2.0) if p >= 2.0 else np.where(here, sgn(x) * np.power(size, p - 1.0), 0.0)
+        total = stored(np.sum(stored(stored(powers) * dx), axis=axis, keepdims=True))
+        return np.where(some, total / stored(np.power(norm, p - 1.0)), np.zeros_like(total))
+
+    value = node(norm_of, norm_tangent, x)
     saved = stored(value)
 
     def other_vjp(g: Any) -> Any:

@@ -44,7 +44,7 @@ def listed_pieces(lines: Iterable[str]) -> list[Piece]:
         cases = list(group)
         for start in range(0, len(cases), PIECE_CASES):
             some = tuple(cases[start : start + PIECE_CASES])
-            found.append(Piece(name, dtype, device, layout, mode, 0, 0, 0, len(some), setting, lines=some))
+            found.append(Piece(name, dtype, device, layout, (mode,), 0, 0, 0, len(some), setting, lines=some))
     return found
 
 

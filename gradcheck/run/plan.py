@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.corpus import corpus, drawn_case
 from gradcheck.cases.layouts import CONTIGUOUS, layout_fits
-from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes
+from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes, oracle_of
 from gradcheck.cases.settings import DEFAULT, environment_of
 from gradcheck.reference.registry import Entry, Reference, entry_named
 
@@ -58,6 +58,7 @@ class Selection:
 class Piece:
     """A slice of the corpus of one operation at one place; small enough to be sent to a worker as it is.
 
+    modes: in each of which every case is judged, before the next case: they share what the reference says of it;
     lines: of its cases, where they are given and not drawn.
     """
 
@@ -65,7 +66,7 @@ class Piece:
     dtype: str
     device: str
     layout: str
-    mode: str
+    modes: tuple[str, ...]
     cases: int
     seed: int
     start: int
@@ -79,11 +80,12 @@ class Piece:
         """What tells it from all other pieces of a run."""
         if self.lines:
             return f"{len(self.lines)} cases from {self.lines[0]}"
-        place = f"{self.operation} {self.dtype} {self.device} {self.layout} {self.mode} {self.setting} {self.cotangent}"
+        modes = ",".join(self.modes)
+        place = f"{self.operation} {self.dtype} {self.device} {self.layout} {modes} {self.setting} {self.cotangent}"
         return f"{place} seed={self.seed} {self.start}:{self.stop} of {self.cases}"
 
     def __len__(self) -> int:
-        return self.stop - self.start
+        return (self.stop - self.start) * len(self.modes)
 
 
 def pieces(selection: Selection) -> list[Piece]:
@@ -91,15 +93,16 @@ def pieces(selection: Selection) -> list[Piece]:
     found = []
     for name in selection.operations:
         entry = entry_named(name)
-        for dtype, mode in itertools.product(selection.dtypes, modes_of(entry, selection.modes)):
+        for dtype, family in itertools.product(selection.dtypes, _families(entry, modes_of(entry, selection.modes))):
             if dtype not in entry.dtypes:
                 continue
+            mode = family[0]
             total = len(_fixed(entry, dtype, selection.seed, mode)) + _drawn(entry, mode, selection.cases)
             cotangents = selection.cotangents if isinstance(entry, Reference) else ("",)
             places = itertools.product(selection.devices, selection.layouts, selection.settings, cotangents)
             for device, layout, setting, cotangent in places:
                 whole = Piece(
-                    name, dtype, device, layout, mode, selection.cases, selection.seed, 0, total, setting, cotangent
+                    name, dtype, device, layout, family, selection.cases, selection.seed, 0, total, setting, cotangent
                 )
                 found += list(_cut(whole))
     return found
@@ -115,6 +118,16 @@ def by_environment(plan: Iterable[Piece]) -> list[tuple[Environment, list[Piece]
     for piece in plan:
         groups.setdefault(tuple(environment_of(piece.setting).items()), []).append(piece)
     return list(groups.items())
+
+
+def _families(entry: Entry, modes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The modes of an operation that have the same cases, and ask the same of the reference; any other by itself."""
+    families: dict[str, list[str]] = {}
+    for mode in modes:
+        alone = mode == "backward" or mode.startswith("compile:") or not isinstance(entry, Reference)
+        oracle = mode if alone else oracle_of(mode)
+        families.setdefault("vjp" if oracle == "value" else oracle, []).append(mode)
+    return [tuple(family) for family in families.values()]
 
 
 def _drawn(entry: Entry, mode: str, cases: int) -> int:
@@ -152,8 +165,9 @@ def _fixed(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
 
 
 def _cut(whole: Piece) -> Iterator[Piece]:
-    for start in range(0, whole.stop, PIECE_CASES):
-        yield replace(whole, start=start, stop=min(start + PIECE_CASES, whole.stop))
+    step = max(1, PIECE_CASES // len(whole.modes))
+    for start in range(0, whole.stop, step):
+        yield replace(whole, start=start, stop=min(start + step, whole.stop))
 
 
 def cases_of(piece: Piece) -> Iterator[Case]:
@@ -161,16 +175,16 @@ def cases_of(piece: Piece) -> Iterator[Case]:
     if piece.lines:
         yield from map(parse_case, piece.lines)
         return
-    entry = entry_named(piece.operation)
-    fixed = _fixed(entry, piece.dtype, piece.seed, piece.mode)
+    entry, mode = entry_named(piece.operation), piece.modes[0]
+    fixed = _fixed(entry, piece.dtype, piece.seed, mode)
     cases = fixed[piece.start : piece.stop]
     drawn = range(max(piece.start, len(fixed)), piece.stop)
-    cases += [drawn_case(entry, piece.dtype, piece.seed, index - len(fixed), piece.mode) for index in drawn]
+    cases += [drawn_case(entry, piece.dtype, piece.seed, index - len(fixed), mode) for index in drawn]
     placed = [_placed(case, piece) for case in cases]
-    if piece.layout == CONTIGUOUS:
-        yield from placed
-    else:
-        yield from {str(case): case for case in placed if layout_fits(case)}.values()
+    if piece.layout != CONTIGUOUS:
+        placed = list({str(case): case for case in placed if layout_fits(case)}.values())
+    for case in placed:
+        yield from (case.on(mode=mode) for mode in piece.modes)
 
 
 def _placed(case: Case, piece: Piece) -> Case:
@@ -178,4 +192,4 @@ def _placed(case: Case, piece: Piece) -> Case:
     layout = case.layout if piece.layout == CONTIGUOUS else piece.layout
     kind, _, laid_out = piece.cotangent.partition(":")
     cotangent = (kind or case.cotangent) + (f":{laid_out}" if laid_out else "")
-    return case.on(device=piece.device, layout=layout, mode=piece.mode, setting=piece.setting, cotangent=cotangent)
+    return case.on(device=piece.device, layout=layout, setting=piece.setting, cotangent=cotangent)

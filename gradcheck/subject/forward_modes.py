@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -52,8 +53,8 @@ def func_jacrev(call: Call) -> Tensors:
 
 @mode("func.jacfwd")
 def func_jacfwd(call: Call) -> Tensors:
-    """``torch.func.jacfwd``: forward mode, all columns at once under vmap."""
-    return _jacobian(call, func.jacfwd)
+    """``torch.func.jacfwd``: forward mode, all columns at once under vmap; what is drawn is drawn once."""
+    return _jacobian(call, functools.partial(func.jacfwd, randomness="same"))
 
 
 def _jacobian(call: Call, transform: object) -> Tensors:

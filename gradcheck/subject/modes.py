@@ -11,7 +11,7 @@ import torch.utils.checkpoint
 
 from gradcheck.reference.evaluate import gradient_name
 
-__all__ = ["MODES", "Call", "Mode", "Tensors", "gradients", "mode", "reverse"]
+__all__ = ["MODES", "Call", "Mode", "Tensors", "gradients", "mode", "reverse", "same_bits"]
 
 func: Any = torch.func
 """Typed as what it returns without has_aux."""
@@ -25,7 +25,8 @@ class Call:
 
     function: from these to the outputs; leaves: the tensors, detached; aux: outputs without gradient; cotangent: from
     the name of an output and the output to its cotangent; tangent: from the name of a leaf to its direction; inplace: a
-    call that overwrites its first argument, if PyTorch has one; batch: calls of the same shape to be made at once.
+    call that overwrites its first argument, if PyTorch has one; into: one that writes its value into a given tensor, if
+    it has such; batch: calls of the same shape to be made at once.
     """
 
     function: Callable[[Tensors], Tensors]
@@ -34,6 +35,7 @@ class Call:
     cotangent: Callable[[str, torch.Tensor], torch.Tensor]
     tangent: Callable[[str], torch.Tensor]
     inplace: Callable[[Tensors], Tensors] | None = None
+    into: Callable[[Tensors, torch.Tensor], torch.Tensor] | None = None
     batch: Callable[[], Any] | None = None
 
     def graph(self) -> tuple[Tensors, Tensors]:
@@ -148,7 +150,7 @@ def inference(call: Call) -> Tensors:
     with torch.no_grad():
         again = call.function(call.leaves)
     for name, output in outputs.items():
-        if not _same_bits(output, again[name]):
+        if not same_bits(output, again[name]):
             raise RuntimeError(f"{name} has other bits under no_grad than under inference_mode")
     return outputs
 
@@ -179,10 +181,12 @@ def saved_tensor_hooks(call: Call) -> Tensors:
 def _same_as_plain(call: Call, found: Tensors) -> Tensors:
     """What was found, if the plain backward has the same bits."""
     for name, tensor in reverse(call, call.function).items():
-        if not _same_bits(tensor, found[name]):
+        if not same_bits(tensor, found[name]):
             raise RuntimeError(f"{name} has other bits than the plain backward")
     return found
 
 
-def _same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
+def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors hold the same numbers in the same shape and dtype."""
+    a, b = a.to_dense(), b.to_dense()
     return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | (a.isnan() & b.isnan())).all())

@@ -14,8 +14,9 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, cotangent_words, direction_of
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import Reference
-from gradcheck.subject.adapters import Operation
+from gradcheck.subject.adapters import Operation, torch_callable
 from gradcheck.subject.modes import MODES, Call, Mode, Tensors
+from gradcheck.subject.seeding import outside_transforms, plain_of
 from gradcheck.subject.settings import autocast_of
 from gradcheck.subject.signatures import parameters_of
 from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor, torch_value
@@ -29,7 +30,7 @@ func: Any = torch.func
 @cache
 def modes() -> dict[str, Mode]:
     """All modes by name; the modules that define them are imported here."""
-    for module in ("forward_modes", "second_modes", "compiled_modes"):
+    for module in ("forward_modes", "second_modes", "compiled_modes", "writing_modes"):
         importlib.import_module(f"gradcheck.subject.{module}")
     return MODES
 
@@ -58,6 +59,7 @@ class Prepared:
             cotangent=lambda output, value: _cotangent(self.case, output, value),
             tangent=lambda name: _direction(self.case, name, self.arguments[name]),
             inplace=self._inplace() if self.case.mode == "inplace" else None,
+            into=self._into() if self.case.mode == "out" else None,
             batch=lambda: Batch(self),
         )
 
@@ -82,7 +84,8 @@ class Prepared:
         outputs = dict(outcome) if isinstance(outcome, dict) else {"value": outcome}
         for name in self.operation.drawn:
             if name in outputs:
-                self.drawn[name] = array_and_bits(outputs.pop(name))[0].astype(self.arguments[name].dtype)
+                with outside_transforms():
+                    self.drawn[name] = array_and_bits(plain_of(outputs.pop(name)))[0].astype(self.arguments[name].dtype)
         return outputs
 
     def _inplace(self) -> Callable[[Tensors], Tensors] | None:
@@ -96,6 +99,25 @@ class Prepared:
         return lambda leaves: self._outputs(
             self._tensors | leaves | {first: (self._tensors | leaves)[first].clone(), "inplace": True}
         )
+
+    def _into(self) -> Callable[[Tensors, torch.Tensor], torch.Tensor] | None:
+        """The call with ``out=``, of the function or of the one below torch of its name; None if neither has it."""
+        first = self.operation.arrays[0]
+        words = {name: value for name, value in self._tensors.items() if name != first}
+        last = self.operation.name.rpartition(".")[2]
+        for function in (torch_callable(self.operation.name), getattr(torch, last, None)):
+            if function is None or isinstance(function, type):
+                continue
+            try:
+                with torch.no_grad():
+                    function(self._tensors[first], **words, out=function(self._tensors[first], **words))
+            except (TypeError, RuntimeError, ValueError, AttributeError):  # no such argument, under this name at least
+                continue
+            return lambda leaves, given, function=function: function(  # type: ignore[misc]
+                **{**words, **{name: leaf for name, leaf in leaves.items() if name != first}, "out": given},
+                input=leaves.get(first, self._tensors[first]),
+            )
+        return None
 
 
 class Batch:
@@ -136,7 +158,8 @@ class Batch:
         # Every second array is batched along its last axis.
         dims = {name: 0 if place % 2 == 0 or not arrays[name][0].dim() else -1 for place, name in enumerate(names)}
         batch = {name: torch.stack(arrays[name], dim=dims[name]) for name in names}
-        found: Tensors = func.vmap(single, in_dims=(dims, 0, 0))(batch, tangents, cotangents)
+        # What is drawn is drawn once, and the same for every row: so it can be told what it was.
+        found: Tensors = func.vmap(single, in_dims=(dims, 0, 0), randomness="same")(batch, tangents, cotangents)
         return found
 
 

@@ -22,7 +22,8 @@ __all__ = ["Observed", "Operation", "run_case"]
 _NO_KERNEL = re.compile(
     r"not implemented|does not support it|(does not|doesn't) currently support|"
     r"not supported|NotImplemented|no (available )?kernel|no viable backend|"
-    r"Could not run|vmap: (It looks like|called random|we do not yet)",
+    r"Could not run|vmap: (It looks like|called random|we do not yet)|must implement the jvp|"
+    r"must override the setup_context",
     re.IGNORECASE,
 )
 
@@ -60,7 +61,8 @@ def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subjec
             prepared.check_untouched()
     except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
         words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        outcome = "unsupported" if _NO_KERNEL.search(str(error)) else "raises"
+        refused = isinstance(error, NotImplementedError) or _NO_KERNEL.search(str(error))
+        outcome = "unsupported" if refused else "raises"
         return Observed(outcome, f"{type(error).__name__}: {words_of_torch}")
     read = {name: array_and_bits(tensor) for name, tensor in outputs.items()}
     return Observed(

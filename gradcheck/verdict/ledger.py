@@ -19,7 +19,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from gradcheck.cases.modes import ORACLES
+from gradcheck.cases.modes import GROUPS, ORACLES
 from gradcheck.cases.settings import words_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.verdict.verdict import Verdict
@@ -43,11 +43,11 @@ class Entry:
     """One known deviation.
 
     operation: PyTorch's name, * allowed; outputs ("*" for all), dtypes: which it concerns; torch: a version range;
-    mode: one or several, ``backward`` standing for all that run its kernels; element: the kind of elements that exceed
-    the bound, or several; size: the largest error/bound seen; words: for `raises` and `words`, what the message
-    contains; cpu: the instruction set without which the kernels concerned do not run, and the deviation does not show;
-    case: a regular expression that is found in the line of every case concerned ("" for all cases); setting: one or
-    several precision settings, * allowed ("" for all).
+    mode: one or several modes or groups of them, ``backward`` standing for all that run its kernels; element: the kind
+    of elements that exceed the bound, or several; size: the largest error/bound seen; words: for `raises` and `words`,
+    what the message contains; cpu: the instruction set without which the kernels concerned do not run, and the
+    deviation does not show; case: a regular expression that is found in the line of every case concerned ("" for all
+    cases); setting: one or several precision settings, * allowed ("" for all).
     """
 
     operation: str
@@ -104,10 +104,11 @@ class Entry:
         return not {verdict.dtype, words_of(verdict.setting).get("autocast")}.isdisjoint(self.dtypes)
 
     def _in_mode(self, mode: str) -> bool:
-        """Whether the mode is the entry's: one of several, or one that runs the same kernels as ``backward``."""
-        if isinstance(self.mode, tuple):
-            return mode in self.mode
-        return self.mode == mode or (self.mode == "backward" and ORACLES.get(mode) in SAME_KERNELS)
+        """Whether the mode is one of the entry's, or in one of its groups, or runs the same kernels as ``backward``."""
+        words = self.mode if isinstance(self.mode, tuple) else (self.mode,)
+        if "backward" in words and ORACLES.get(mode) in SAME_KERNELS:
+            return True
+        return mode in words or any(mode in GROUPS.get(word, ()) for word in words)
 
 
 SAME_KERNELS = ("vjp", "value", "vjp of rows")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, direction_of
 from gradcheck.cases.modes import oracle_of
 from gradcheck.reference.derivatives import (
+    bounded_columns,
     bounded_hvps,
     bounded_jacobians,
     bounded_second_tangents,
@@ -19,7 +23,7 @@ from gradcheck.reference.derivatives import (
     rows_of,
 )
 from gradcheck.reference.evaluate import Cotangent, bounded_outputs
-from gradcheck.reference.registry import Reference
+from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed
 
 __all__ = ["oracle_outputs"]
@@ -32,9 +36,66 @@ def oracle_outputs(
 ) -> dict[str, Bounded]:
     """The outputs that the case's mode has, with their bounds.
 
-    arguments: of the case, with what PyTorch drew itself in its place.
+    arguments: of the case, with what PyTorch drew itself in its place. Modes of one oracle that judge the same case
+    one after the other share its evaluation.
     """
-    return _ORACLES[oracle_of(case.mode)](operation, case, arguments, observed, model)
+    operation = _routed(operation, case.mode)
+    shared = SHARED.get(oracle_of(case.mode), oracle_of(case.mode))
+    drawn = tuple((name, observed.drawn[name].tobytes()) for name in sorted(observed.drawn))
+    dtypes = tuple((name, dtype) for name, dtype in sorted(observed.dtypes.items()) if not DERIVED.match(name))
+    place = (shared, case.on(mode="backward"), dtypes, drawn, model)
+    outputs = _kept.get(operation, place)
+    if outputs is None:
+        outputs = _ORACLES[shared](operation, case, arguments, observed, model)
+        _kept.put(operation, place, outputs)
+    return _asked_for(case.mode, outputs)
+
+
+def _routed(operation: Reference, mode: str) -> Reference:
+    """The operation with the formula of PyTorch's route in a mode; a formula that stands in for its own stays."""
+    route = operation.routes.get(mode) or operation.routes.get(oracle_of(mode))
+    if route is None or operation.function is not reference_named(operation.name).function:
+        return operation
+    return _with_route(operation.name, route)
+
+
+@cache
+def _with_route(name: str, route: Callable[..., Any]) -> Reference:
+    return replace(reference_named(name), function=route)
+
+
+def _asked_for(mode: str, outputs: dict[str, Bounded]) -> dict[str, Bounded]:
+    """What a mode has of the outputs of its oracle."""
+    if oracle_of(mode) == "value":
+        return {name: output for name, output in outputs.items() if not name.startswith("grad[")}
+    return outputs
+
+
+SHARED = {"value": "vjp"}
+"""Oracles that are a part of another one."""
+
+DERIVED = re.compile(r"(grad|hvp|jacobian)\[|tangent")
+"""Names of outputs that are derivatives: their dtypes do not change what the reference is asked for."""
+
+
+class _Kept:
+    """The last evaluations, each with the operation that it was made with."""
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._found: dict[Any, tuple[Reference, dict[str, Bounded]]] = {}
+
+    def get(self, operation: Reference, place: Any) -> dict[str, Bounded] | None:
+        kept, outputs = self._found.get((id(operation), place), (None, None))
+        return outputs if kept is operation else None
+
+    def put(self, operation: Reference, place: Any, outputs: dict[str, Bounded]) -> None:
+        self._found[id(operation), place] = (operation, outputs)
+        while len(self._found) > self._most:
+            del self._found[next(iter(self._found))]
+
+
+_kept = _Kept()
 
 
 def _cotangents(case: Case, observed: Observed) -> Cotangent:
@@ -54,21 +115,23 @@ def _vjp(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed
     return bounded_outputs(o, arguments, _cotangents(case, observed), m)
 
 
-def _value(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed, m: RoundingModel) -> Any:
-    outputs = _vjp(o, case, arguments, observed, m)
-    return {name: output for name, output in outputs.items() if not name.startswith("grad[")}
-
-
 def _jvp(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed, m: RoundingModel) -> Any:
     return bounded_tangents(o, arguments, _directions(case), m)
 
 
 def _jacobian(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed, m: RoundingModel) -> Any:
-    return bounded_jacobians(o, arguments, m, forward=case.mode == "func.jacfwd")
+    return bounded_jacobians(o, arguments, m)
+
+
+def _columns(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed, m: RoundingModel) -> Any:
+    return bounded_columns(o, arguments, m)
 
 
 def _hvp(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed, m: RoundingModel) -> Any:
-    return bounded_hvps(o, arguments, _cotangents(case, observed), _directions(case), m)
+    def cotangent(output: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        return cotangent_of(case, shape, dtype, output)
+
+    return bounded_hvps(o, arguments, cotangent, _directions(case), m)
 
 
 def _second_tangent(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed, m: RoundingModel) -> Any:
@@ -77,7 +140,9 @@ def _second_tangent(o: Reference, case: Case, arguments: dict[str, Any], observe
 
 def _rows(forward: bool) -> Oracle:
     def oracle(o: Reference, case: Case, arguments: dict[str, Any], observed: Observed, m: RoundingModel) -> Any:
-        rows = [(arguments_of(row), _cotangents(row, observed), _directions(row)) for row in batch_of(case)]
+        # What PyTorch drew, it drew once for all rows.
+        made = [(row, arguments_of(row) | observed.drawn) for row in batch_of(case)]
+        rows = [(known, _cotangents(row, observed), _directions(row)) for row, known in made]
         return rows_of(o, rows, m, forward)
 
     return oracle
@@ -85,9 +150,9 @@ def _rows(forward: bool) -> Oracle:
 
 _ORACLES: dict[str, Oracle] = {
     "vjp": _vjp,
-    "value": _value,
     "jvp": _jvp,
     "jacobian": _jacobian,
+    "columns": _columns,
     "vjp of rows": _rows(forward=False),
     "jvp of rows": _rows(forward=True),
     "hvp": _hvp,

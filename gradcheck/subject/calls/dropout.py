@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from gradcheck.subject.adapters import adapter
-from gradcheck.subject.seeding import seeded
+from gradcheck.subject.seeding import outside_transforms, plain_of, seeded
 
 __all__: list[str] = []
 
@@ -21,12 +21,13 @@ def _drawing(operation: Callable[..., Any], plain: Callable[..., Any]) -> Callab
     """
 
     def call(x: torch.Tensor, *, mask: torch.Tensor, p: float, training: bool, **words: Any) -> dict[str, torch.Tensor]:
-        seed = int(mask.count_nonzero())
+        with outside_transforms():
+            seed = int(plain_of(mask).count_nonzero())
         with seeded(seed, x.device):
             outputs = {"value": operation(x, p=p, training=training, **words)}
         if training and 0.0 < p < 1.0:
-            with seeded(seed, x.device):
-                kept = plain(torch.ones_like(x.detach()), p, True) != 0.0
+            with seeded(seed, x.device), outside_transforms():
+                kept = plain(_ones_like(x), p, True) != 0.0
             for axis, side in enumerate(mask.shape):
                 if side == 1:  # one choice for a channel
                     kept = kept.narrow(axis, 0, 1)
@@ -34,6 +35,13 @@ def _drawing(operation: Callable[..., Any], plain: Callable[..., Any]) -> Callab
         return outputs
 
     return call
+
+
+def _ones_like(x: torch.Tensor) -> torch.Tensor:
+    """Ones in the order of x in memory, in which numbers are drawn; under ``torch.func``, in the usual order."""
+    if plain_of(x) is not x:
+        return torch.ones(x.shape, dtype=x.dtype, device=x.device)
+    return torch.ones_like(torch.empty_strided(x.size(), x.stride(), dtype=x.dtype, device=x.device))
 
 
 def _channels(x: torch.Tensor, p: float, training: bool) -> torch.Tensor:

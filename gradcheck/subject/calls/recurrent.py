@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from gradcheck.subject.adapters import adapter
+from gradcheck.subject.seeding import outside_transforms
 
-__all__ = ["call_module", "with_parameters"]
+__all__ = ["call_module", "made", "with_parameters"]
 
 Tensor = torch.Tensor
 
@@ -26,8 +27,10 @@ def call_module(module: nn.Module, parameters: dict[str, Tensor], *args: Any, **
     return torch.func.functional_call(module, parameters, args, words)
 
 
-def _like(x: Tensor) -> dict[str, Any]:
-    return {"dtype": x.dtype, "device": x.device}
+def made(kind: Any, x: Tensor, *args: Any, **words: Any) -> Any:
+    """A module of x's dtype on its device. Its parameters are drawn at random, which no transform has to see."""
+    with outside_transforms():
+        return kind(*args, **words, dtype=x.dtype, device=x.device)
 
 
 def _cell(module: nn.Module, x: Tensor, parameters: dict[str, Tensor | None], state: Any) -> Any:
@@ -53,12 +56,13 @@ def _gru_cell(x: Tensor, hx: Tensor | None = None, **parameters: Tensor | None) 
 def _cell_module(kind: Any, x: Tensor, parameters: dict[str, Tensor | None], **words: Any) -> nn.Module:
     weight, bias = parameters["weight_hh"], parameters["bias_ih"] is not None
     assert weight is not None
-    return kind(x.shape[-1], weight.shape[-1], bias, **words, **_like(x))
+    module: nn.Module = made(kind, x, x.shape[-1], weight.shape[-1], bias, **words)
+    return module
 
 
 def _layer(kind: Any, x: Tensor, weights: Tensor, state: Any, **options: Any) -> Any:
     """A recurrent layer called with views of the flat weights in the place of its own list of parameters."""
-    module = kind(x.shape[-1], **options, **_like(x))
+    module = made(kind, x, x.shape[-1], **options)
     parameters = with_parameters(module, weights)
     module._flat_weights = [parameters[name] for name in module._flat_weights_names]
     return module(x, state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gradcheck.subject.adapters import adapter
-from gradcheck.subject.seeding import seeded
+from gradcheck.subject.seeding import outside_transforms, plain_of, seeded
 
 __all__ = ["rrelu"]
 
@@ -21,8 +21,9 @@ def rrelu(
         return torch.nn.functional.rrelu(x, training=False, **options)  # type: ignore[arg-type]
     with seeded(SEED, x.device):
         value = torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]
-    noise = torch.empty_like(x, memory_format=torch.contiguous_format)
     lower, upper = options.get("lower", 0.125), options.get("upper", 1.0 / 3.0)
-    with seeded(SEED, x.device):
-        torch.ops.aten.rrelu_with_noise(x.detach(), noise, lower, upper, True)
+    with seeded(SEED, x.device), outside_transforms(), torch.no_grad():
+        inner = plain_of(x)
+        noise = torch.empty_like(inner, memory_format=torch.contiguous_format)
+        torch.ops.aten.rrelu_with_noise(inner, noise, lower, upper, True)
     return {"value": value, "slopes": noise}

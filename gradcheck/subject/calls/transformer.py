@@ -9,7 +9,7 @@ from torch import nn
 
 from gradcheck.subject.adapters import adapter
 from gradcheck.subject.calls.attention import causal_mask
-from gradcheck.subject.calls.recurrent import call_module, with_parameters
+from gradcheck.subject.calls.recurrent import call_module, made, with_parameters
 
 __all__: list[str] = []
 
@@ -18,10 +18,6 @@ Tensor = torch.Tensor
 
 def _causal(x: Tensor, key: Tensor, batch_first: bool) -> Tensor:
     return causal_mask(x, key, 1 if batch_first and x.dim() == 3 else 0)
-
-
-def _like(x: Tensor) -> dict[str, Any]:
-    return {"dtype": x.dtype, "device": x.device}
 
 
 @adapter("nn.MultiheadAttention")
@@ -40,7 +36,7 @@ def _multihead_attention(
 ) -> dict[str, Tensor]:
     key = x if key is None else key  # the same tensor, not an equal one
     value = key if value is None else value
-    module = nn.MultiheadAttention(x.shape[-1], num_heads, **options, **_like(x))
+    module = made(nn.MultiheadAttention, x, x.shape[-1], num_heads, **options)
     words = {"key_padding_mask": key_padding_mask, "need_weights": need_weights, "is_causal": is_causal}
     words["attn_mask"] = _causal(x, key, options["batch_first"]) if is_causal else attn_mask
     words["average_attn_weights"] = average_attn_weights
@@ -57,7 +53,7 @@ def _encoder_layer(
     is_causal: bool = False,
     **options: Any,
 ) -> Tensor:
-    module = nn.TransformerEncoderLayer(x.shape[-1], dropout=0.0, **_supported(options), **_like(x))
+    module = made(nn.TransformerEncoderLayer, x, x.shape[-1], dropout=0.0, **_supported(options))
     mask = _causal(x, x, options["batch_first"]) if is_causal else src_mask
     words = {"src_mask": mask, "src_key_padding_mask": src_key_padding_mask, "is_causal": is_causal}
     return call_module(module, with_parameters(module, weights), x, **words)
@@ -73,7 +69,7 @@ def _decoder_layer(
     **words: Any,
 ) -> Tensor:
     masks = {name: words.pop(name) for name in list(words) if name.endswith("_mask")}
-    module = nn.TransformerDecoderLayer(x.shape[-1], dropout=0.0, **_supported(words), **_like(x))
+    module = made(nn.TransformerDecoderLayer, x, x.shape[-1], dropout=0.0, **_supported(words))
     masks["tgt_mask"] = _causal(x, x, words["batch_first"]) if tgt_is_causal else tgt_mask
     masks["tgt_is_causal"] = tgt_is_causal
     return call_module(module, with_parameters(module, weights), x, memory, **masks)

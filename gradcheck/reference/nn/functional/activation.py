@@ -161,7 +161,24 @@ def softplus(x: Any, *, beta: Any = 1.0, threshold: Any = 20.0) -> Any:
     return value, softplus_vjp
 
 
-@reference("nn.functional.logsigmoid", inputs=elementwise(), elementwise=True, rows=rows_of_x)
+def _logsigmoid_twice(x: Any) -> Any:
+    """As second derivatives have it: that of 1 - sigmoid(x), which is g·(s - 1)·s with the stored sigmoid s."""
+    s = stored(expit(x))
+    value = x + log_expit(-x)  # whose derivative is 1 - s
+
+    def logsigmoid_twice_vjp(g: Any) -> dict[str, Any]:
+        return {"x": g * (1.0 - s)}
+
+    return value, logsigmoid_twice_vjp
+
+
+@reference(
+    "nn.functional.logsigmoid",
+    inputs=elementwise(),
+    elementwise=True,
+    rows=rows_of_x,
+    routes={"hvp": _logsigmoid_twice, "second tangent": _logsigmoid_twice},
+)
 def logsigmoid(x: Any) -> Any:
     """log(1/(1 + exp(-x))); same shape as x.
 
@@ -183,6 +200,7 @@ def logsigmoid(x: Any) -> Any:
     inputs=elementwise(lambda alpha: (0.0,), alpha=POSITIVE),
     elementwise=True,
     rows=rows_of_x,
+    routes={"inplace": lambda x, *, alpha=1.0: _elu_of_result(elu(x, alpha=alpha)[0], alpha, number(1.0, x), 1.0)},
     kinks=(kink("x = 0", "the negative side holds", [0.0], [0.0], [2.0], alpha=2.0),),
 )
 def elu(x: Any, *, alpha: Any = 1.0) -> Any:
@@ -190,11 +208,17 @@ def elu(x: Any, *, alpha: Any = 1.0) -> Any:
     return _scaled_elu(x, alpha, number(1.0, x), number(1.0, x))
 
 
+def _selu_in_place(x: Any) -> Any:
+    scale = number(1.0507009873554805, x)
+    return _elu_of_result(selu(x)[0], number(1.6732632423543772, x) * scale, scale, 1.0)
+
+
 @reference(
     "nn.functional.selu",
     inputs=elementwise(),
     elementwise=True,
     rows=rows_of_x,
+    routes={"inplace": _selu_in_place},
     kinks=(kink("x = 0", "the negative side holds: scale·alpha", [0.0], [0.0], [1.7580993408473766]),),
 )
 def selu(x: Any) -> Any:
@@ -211,6 +235,9 @@ def selu(x: Any) -> Any:
     inputs=elementwise(lambda alpha: (0.0,), alpha=POSITIVE),
     elementwise=True,
     rows=rows_of_x,
+    routes={
+        "inplace": lambda x, *, alpha=1.0: _elu_of_result(celu(x, alpha=alpha)[0], alpha, number(1.0, x), 1.0 / alpha)
+    },
     kinks=(kink("x = 0", "both sides have the gradient 1", [0.0], [0.0], [1.0], alpha=2.0),),
 )
 def celu(x: Any, *, alpha: Any = 1.0) -> Any:
@@ -227,6 +254,19 @@ def _scaled_elu(x: Any, negative_scale: Any, positive_scale: Any, input_scale: A
         return {"x": np.where(negative, g * input_scale * negative_scale * np.exp(z), g * positive_scale)}
 
     return value, elu_vjp
+
+
+def _elu_of_result(value: Any, negative_scale: Any, positive_scale: Any, input_scale: Any) -> Any:
+    """The in-place variant keeps its result alone: the gradient of the negative side is (y + negative_scale)·scale.
+
+    Far down that sum cancels.
+    """
+    y = stored(value)
+
+    def elu_of_result_vjp(g: Any) -> dict[str, Any]:
+        return {"x": np.where(y <= 0, g * input_scale * (y + negative_scale), g * positive_scale)}
+
+    return value, elu_of_result_vjp
 
 
 def _glu_inputs(draw: Any) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import guarded, stored
+from gradcheck.arithmetic.functions import guarded, stored, written_over
 from gradcheck.reference.registry import Kink, reference
 from gradcheck.reference.vector_norm import vector_norm
 
@@ -98,9 +99,15 @@ def _cosine_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
+def _cosine_similarity_twice(x: Any, x2: Any, *, dim: int = 1, eps: Any = 1e-8) -> Any:
+    """Reverse mode over reverse mode: there the gradient flows through a bounded norm both times."""
+    return _cosine_similarity(x, x2, dim, lambda norm: written_over(norm, np.maximum(norm, eps)))
+
+
 @reference(
     "nn.functional.cosine_similarity",
     inputs=_cosine_inputs,
+    routes={"double": _cosine_similarity_twice, "func.double": _cosine_similarity_twice},
     kinks=(
         Kink(
             "x = 0",
@@ -114,11 +121,16 @@ def cosine_similarity(x: Any, x2: Any, *, dim: int = 1, eps: Any = 1e-8) -> Any:
     """Σ x·x2/(max(‖x‖, eps)·max(‖x2‖, eps)) along ``dim``; x and x2 broadcast, and lose that axis.
 
     Each vector is divided by its own norm first. PyTorch's convention: the lower bound eps is set behind autograd's
-    back, so the gradient flows through a norm below it as if it were not bounded. Where a norm is 0 its gradient is 0.
+    back, so the gradient flows through a norm below it as if it were not bounded; in forward mode it does not, so that
+    PyTorch's two modes differ for short vectors. Where a norm is 0 its gradient is 0.
     """
+    return _cosine_similarity(x, x2, dim, lambda norm: np.maximum(norm, eps))
+
+
+def _cosine_similarity(x: Any, x2: Any, dim: int, bounded: Callable[[Any], Any]) -> Any:
     shape = np.broadcast_shapes(np.shape(x), np.shape(x2))
-    unit, unit_vjp = _unit_vector(np.broadcast_to(x, shape), dim, eps)
-    unit2, unit2_vjp = _unit_vector(np.broadcast_to(x2, shape), dim, eps)
+    unit, unit_vjp = _unit_vector(np.broadcast_to(x, shape), dim, bounded)
+    unit2, unit2_vjp = _unit_vector(np.broadcast_to(x2, shape), dim, bounded)
     value = np.sum(stored(unit * unit2), axis=dim)
 
     def cosine_similarity_vjp(g: Any) -> dict[str, Any]:
@@ -129,9 +141,9 @@ def cosine_similarity(x: Any, x2: Any, *, dim: int = 1, eps: Any = 1e-8) -> Any:
     return value, cosine_similarity_vjp
 
 
-def _unit_vector(x: Any, dim: int, eps: Any) -> Any:
+def _unit_vector(x: Any, dim: int, bounded: Callable[[Any], Any]) -> Any:
     norm, norm_vjp = vector_norm(x, 2.0, dim)
-    divisor = np.maximum(stored(norm), eps)
+    divisor = bounded(stored(norm))
     unit = stored(x / divisor)
 
     def unit_vector_vjp(g: Any) -> Any:

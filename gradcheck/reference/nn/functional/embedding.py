@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import number, stored
+from gradcheck.arithmetic.functions import number, stored, written_over
 from gradcheck.reference.registry import Kink, reference
 from gradcheck.reference.segments import sums_at
 from gradcheck.reference.vector_norm import vector_norm
@@ -92,11 +92,12 @@ def row_number(index: int | None, rows: int) -> int:
 def renormed(weight: Any, x: Any, max_norm: Any, norm_type: Any) -> Any:
     """The table in which each row looked up, where its norm exceeds max_norm, is divided by it and times max_norm.
 
-    PyTorch adds 1e-7 to the divisor, so that the new norm is just below, and holds the scale fixed in the gradient.
+    PyTorch adds 1e-7 to the divisor, so that the new norm is just below. The table is written into behind
+    autograd's back: the rows' derivatives are those of the rows before.
     """
     if max_norm is None:
         return weight
     norm = stored(vector_norm(weight, float(norm_type), axis=1)[0])
     used = np.isin(np.arange(np.shape(weight)[0]), x)[:, None]
     above = (norm > max_norm) & used
-    return np.where(above, weight * (max_norm / (norm + number(1e-7, weight))), weight)
+    return written_over(weight, np.where(above, weight * (max_norm / (norm + number(1e-7, weight))), weight))

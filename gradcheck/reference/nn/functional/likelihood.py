@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import guarded, pi, stored
+from gradcheck.arithmetic.functions import guarded, pi, stored, written_over
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.reduction import reduced
 from gradcheck.reference.registry import Kink, reference
@@ -84,9 +85,16 @@ def _gaussian_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
+def _gaussian_nll_twice(x: Any, target: Any, var: Any, **options: Any) -> Any:
+    """Reverse mode over reverse mode: there the gradient flows through a bounded variance both times."""
+    options = {"full": False, "eps": 1e-6, "reduction": "mean", **options}
+    return _gaussian_nll(x, target, var, lambda given, eps: written_over(given, np.maximum(given, eps)), **options)
+
+
 @reference(
     "nn.functional.gaussian_nll_loss",
     inputs=_gaussian_inputs,
+    routes={"double": _gaussian_nll_twice, "func.double": _gaussian_nll_twice},
     kinks=(
         Kink(
             "var < eps",
@@ -102,13 +110,19 @@ def gaussian_nll_loss(
     """(log v + (x - target)²/v)/2 with v = max(var, eps), and log(2π)/2 more with ``full`` (Nix & Weigend 1994).
 
     x and target: (…, D), var: of that shape, (…, 1), (…) for one variance per row, or a number. PyTorch's convention:
-    the lower bound eps is set behind autograd's back, so below it the gradient of var is that at eps, not 0. A
-    composite written in Python: each result is stored.
+    the lower bound eps is set behind autograd's back, so below it the gradient of var is that at eps, not 0; in forward
+    mode it is 0. A composite written in Python: each result is stored.
     """
+    return _gaussian_nll(x, target, var, np.maximum, full=full, eps=eps, reduction=reduction)
+
+
+def _gaussian_nll(
+    x: Any, target: Any, var: Any, bounded: Callable[[Any, Any], Any], *, full: bool, eps: Any, reduction: str
+) -> Any:
     shape = np.shape(var)
     per_row = bool(shape) and shape != np.shape(x) and len(shape) == np.ndim(x) - 1
     given = np.expand_dims(var, -1) if per_row else stored(var)
-    v = np.maximum(given, stored(eps))
+    v = bounded(given, stored(eps))
     difference = stored(x - target)
     square = stored(difference * difference)
     elements = stored(0.5 * stored(stored(np.log(v)) + stored(square / v)))

@@ -75,8 +75,55 @@ def _bce_logits_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
+def _with_logits_transformed(
+    x: Any, target: Any, weight: Any = None, pos_weight: Any = None, *, reduction: str = "mean"
+) -> Any:
+    """As ``torch.func`` has it, which takes it apart: log sigmoid is -(m + log(exp(-m) + exp(-x - m))), m = max(-x, 0).
+
+    The gradient is that of every step, with what each of them rounds and what cancels between them.
+    """
+    m = np.maximum(-x, 0.0)
+    first, second = stored(np.exp(-m)), stored(np.exp(stored(-x - m)))
+    total = stored(first + second)
+    logs = stored(np.log(total))
+    kept = stored(1.0 - target)
+    linear = stored(kept * x)
+    factor = None if pos_weight is None else stored(stored(stored(pos_weight - 1.0) * target) + 1.0)
+    elements = (
+        stored(stored(linear + m) + logs) if factor is None else stored(linear + stored(factor * stored(logs + m)))
+    )
+    if weight is not None:
+        elements = stored(elements * weight)
+    value, spread = reduced(elements, reduction)
+
+    def transformed_vjp(g: Any) -> dict[str, Any]:
+        each = spread(g) if weight is None else stored(spread(g) * weight)
+        each = each * np.ones_like(x)
+        for_logs = each if factor is None else stored(each * factor)
+        for_total = stored(for_logs / total)
+        through_first, through_second = stored(for_total * first), stored(for_total * second)
+        for_m = stored(stored(for_logs - through_first) - through_second)
+        for_x = stored(stored(stored(each * kept) - through_second) - np.where(x <= 0.0, for_m, 0.0))
+        for_target = stored(-each * x)
+        if factor is not None:
+            for_target = for_target + stored(stored(each * stored(logs + m)) * stored(pos_weight - 1.0))
+        return {"x": for_x, "target": for_target}
+
+    return value, transformed_vjp
+
+
+TRANSFORMS = (
+    "func.vjp", "func.grad", "func.jvp", "func.jacrev", "func.jacfwd", "vmap:backward", "vmap:forward", "func.double",
+    "func.forward-over-reverse", "reverse-over-forward", "forward-over-forward",
+)  # fmt: skip
+"""The modes that go through ``torch.func``."""
+
+
 @reference(
-    "nn.functional.binary_cross_entropy_with_logits", inputs=_bce_logits_inputs, constant=("weight", "pos_weight")
+    "nn.functional.binary_cross_entropy_with_logits",
+    inputs=_bce_logits_inputs,
+    constant=("weight", "pos_weight"),
+    routes=dict.fromkeys(TRANSFORMS, _with_logits_transformed),
 )
 def binary_cross_entropy_with_logits(
     x: Any, target: Any, weight: Any = None, pos_weight: Any = None, *, reduction: str = "mean"

@@ -127,9 +127,15 @@ def _prelu_inputs(draw: Any) -> dict[str, Any]:
     return {"x": draw.array(shape), "weight": draw.tame((channels,))}
 
 
+def _prelu_forward(x: Any, weight: Any) -> Any:
+    """In forward mode and in second order the positive side holds at 0."""
+    return _prelu(x, weight, x >= 0)
+
+
 @reference(
     "nn.functional.prelu",
     inputs=_prelu_inputs,
+    routes=dict.fromkeys(("jvp", "jvp of rows", "columns", "hvp", "second tangent"), _prelu_forward),
     kinks=(
         Kink(
             "x = 0",
@@ -142,9 +148,13 @@ def _prelu_inputs(draw: Any) -> dict[str, Any]:
 def prelu(x: Any, weight: Any) -> Any:
     """x where x > 0, weight·x elsewhere; same shape as x. weight: (1,), or (C,) for x of shape (N, C, …).
 
-    At 0 the negative side holds: there the gradient of x is weight·g, that of weight 0 (He et al. 2015).
+    At 0 the negative side holds: there the gradient of x is weight·g, that of weight 0 (He et al. 2015). PyTorch's
+    forward mode and its second derivatives take the positive side there, so that its two modes differ at 0.
     """
-    positive = x > 0
+    return _prelu(x, weight, x > 0)
+
+
+def _prelu(x: Any, weight: Any, positive: Any) -> Any:
     channelled = weight if np.shape(weight) == (1,) else weight.reshape((1, -1) + (1,) * (np.ndim(x) - 2))
     value = np.where(positive, x, channelled.reshape(()) * x if np.ndim(x) == 0 else channelled * x)
 

@@ -26,7 +26,8 @@ def _lp_pool(x: Any, dims: int, norm_type: Any, kernel_size: Any, stride: Any, c
     average, average_vjp = avg_pool(stored(_power(x, p)), dims, kernel_size, stride, 0, ceil_mode)
     # Only zeros make a mean that is 0 for certain; rounding may make others 0, or not.
     empty = max_pool(np.asarray(x != 0.0, dtype=np.float64), dims, kernel_size, stride, 0, 1, ceil_mode)[0] == 0.0
-    mean = np.where(empty, 0.0, stored(average))
+    # Through sign(mean)·|mean|, which has no tangent where the mean is 0.
+    mean = np.where(empty | (average == 0.0), 0.0, stored(average))
     total = stored(mean * size)
     root = _root(p, x)
     value = np.where(empty, 0.0, _power(total, root))
