@@ -21,7 +21,7 @@ from gradcheck.reference.evaluate import Cotangent, evaluate_all, float64_output
 from gradcheck.reference.registry import Reference
 from gradcheck.verdict.judge import Bounds
 
-__all__ = ["bound_ratios", "same_values"]
+__all__ = ["bound_ratios", "compare", "same_values"]
 
 BITS = (500, 2000)
 DIGITS = 100
@@ -55,7 +55,7 @@ def _same_on(mutant: Reference, trial: Trial) -> bool:
                 warnings.simplefilter("ignore")
                 found = _exact(mutant, trial, bits)
                 kinds = (_kinds(trial.reference, trial), _kinds(mutant, trial)) if _special(trial) else None
-                decided = _compare(_truth(trial, bits), found, kinds)
+                decided = compare(_truth(trial, bits), found, kinds)
         except Exception:  # a wrong formula may raise anything; in the true one it would have shown long ago
             return False
         if decided is not None:
@@ -96,10 +96,8 @@ def _special(trial: Trial) -> bool:
 Kinds = dict[str, np.ndarray]
 
 
-def _compare(
-    own: dict[str, np.ndarray], other: dict[str, np.ndarray], kinds: tuple[Kinds, Kinds] | None
-) -> bool | None:
-    """True: the same; False: not; None: the precision does not suffice to say."""
+def compare(own: dict[str, np.ndarray], other: dict[str, np.ndarray], kinds: tuple[Kinds, Kinds] | None) -> bool | None:
+    """True: the same; False: not; None: the precision does not suffice to say. kinds: of elements that are no balls."""
     unclear = False
     for name, array in own.items():
         if array.shape != other[name].shape:

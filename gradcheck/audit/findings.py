@@ -47,9 +47,9 @@ class Kill:
 class Fate:
     """One mutant, and what became of it.
 
-    kind: `killed`; `survived`; `equivalent` (no fault: the same values to 100 digits and the same bounds); or
-    `bound only` (the same values, other bounds: it can be killed only where a bound becomes too small for PyTorch).
-    kills: by dtype.
+    kind: `killed`; `survived`; `equivalent` (no fault: the same values to 100 digits and the same bounds);
+    `bound only` (the same values, other bounds: it can be killed only where a bound becomes too small for PyTorch); or
+    `elsewhere` (a fault in an implementation that does not run on this device). kills: by dtype.
     """
 
     operator: str

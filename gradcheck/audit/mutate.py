@@ -11,7 +11,7 @@ import ast
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType, FunctionType
@@ -21,7 +21,7 @@ from gradcheck.arithmetic import functions
 from gradcheck.audit.variants import variants
 from gradcheck.reference.registry import Reference
 
-__all__ = ["Mutant", "mutants", "size"]
+__all__ = ["Formula", "Mutant", "mutants", "size"]
 
 PACKAGE = "gradcheck.reference"
 
@@ -40,26 +40,28 @@ class Mutant:
 
 def mutants(reference: Reference) -> Iterator[Mutant]:
     """All mutants of a reference, function by function in the order of the call tree, no two with the same text."""
-    formula = _Formula(reference)
+    formula = Formula([reference.function])
     for function, tree in formula.trees.items():
         name = f"{function.__module__}.{function.__name__}"
         for variant in variants(tree):
-            yield Mutant(
-                formula.compiled(function), variant.operator, name, variant.line, variant.before, variant.after
-            )
+            wrong = replace(reference, function=formula.compiled(function)[reference.function])
+            yield Mutant(wrong, variant.operator, name, variant.line, variant.before, variant.after)
 
 
 def size(reference: Reference) -> int:
     """Nodes in the trees of a reference: a measure of how many mutants it has."""
-    return sum(1 for tree in _Formula(reference).trees.values() for _ in ast.walk(tree))
+    return sum(1 for tree in Formula([reference.function]).trees.values() for _ in ast.walk(tree))
 
 
-class _Formula:
-    """The functions that make up a reference, as trees that can be changed, and how to compile them anew."""
+class Formula:
+    """Some functions and all that they call below ``gradcheck.reference``, as trees that can be changed.
 
-    def __init__(self, reference: Reference) -> None:
-        self.reference = reference
-        self.trees = {function: _tree(function) for function in _reached(reference.function)}
+    without: modules whose functions are no part of the formula.
+    """
+
+    def __init__(self, functions_: Iterable[Callable[..., Any]], without: tuple[str, ...] = ()) -> None:
+        reached = dict.fromkeys(function for first in functions_ for function in _reached(first))
+        self.trees = {function: _tree(function) for function in reached if function.__module__ not in without}
         self._codes = {function: _code(function, tree) for function, tree in self.trees.items()}
         modules = dict.fromkeys(function.__module__ for function in self.trees)
         self._spaces = {name: {**vars(functions), **vars(sys.modules[name])} for name in modules}
@@ -70,20 +72,20 @@ class _Formula:
             if isinstance(value, FunctionType) and value in self.trees
         ]
 
-    def compiled(self, changed: FunctionType) -> Reference:
-        """The reference with one function as its tree says now; other functions, and other references, are left alone.
+    def compiled(self, changed: FunctionType) -> dict[Callable[..., Any], Any]:
+        """From each function to itself made anew, one as its tree says now; the functions themselves are left alone.
 
         All of them are made anew, in modules of their own: whoever calls the changed one calls it there.
         """
         spaces = {name: dict(space) for name, space in self._spaces.items()}
-        anew: dict[FunctionType, Any] = {}
+        anew: dict[Callable[..., Any], Any] = {}
         for function, code in self._codes.items():
             space = spaces[function.__module__]
             exec(_code(function, self.trees[function]) if function is changed else code, space)
             anew[function] = space[function.__name__]
         for module, name, function in self._names:
             spaces[module][name] = anew[function]
-        return replace(self.reference, function=anew[self.reference.function])  # type: ignore[index]
+        return anew
 
 
 def _code(function: FunctionType, tree: ast.FunctionDef) -> CodeType:

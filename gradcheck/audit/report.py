@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gradcheck.audit.findings import AuditReport, OperationAudit, Plan
 from gradcheck.errors import ContractError
 from gradcheck.formats import FORMATS
-from gradcheck.reference.registry import Reference, reference_named
+from gradcheck.reference.registry import Entry, Reference, entry_named
 
 if TYPE_CHECKING:
     from gradcheck.audit.trials import Judge
@@ -23,9 +23,12 @@ Progress = Callable[[str, list[OperationAudit]], None]
 SEEDS = 5
 SAMPLE_SEEDS = 2
 
+OTHERS = 500
+"""Nodes that what is no operation counts for: its formulas are not read without torch."""
+
 
 def audit(
-    references: Iterable[Reference],
+    references: Iterable[Entry],
     *,
     cases: int = 60,
     seed: int = 0,
@@ -38,7 +41,7 @@ def audit(
     judge: Judge | None = None,
     progress: Progress = lambda *_: None,
 ) -> AuditReport:
-    """Audit the operations: the corpus of ``cases`` drawn cases and ``seed``, as ``gradcheck verify`` runs it.
+    """Audit operations, step rules, schedules and the rest: the corpus that ``gradcheck verify`` runs for ``cases`` and ``seed``.
 
     sample: so many mutants of each operation, chosen by the seed (None: all); seeds: runs from which the sensitivity is
     taken (5, or 2 of a sample; of fewer than 20 all have to report it); modes: each is audited by itself; every_dtype:
@@ -54,12 +57,9 @@ def audit(
     seeds = seeds or (SEEDS if sample is None else SAMPLE_SEEDS)
     plan = Plan(dtypes, cases, seed, sample, seeds, modes, every_dtype)
     if jobs == 1:
-        from gradcheck.audit.worker import audit_operation
-        from gradcheck.verdict.judge import judge_against
-
         done = {}
         for reference in chosen:
-            done[reference.name] = audit_operation(reference, plan, judge or judge_against)
+            done[reference.name] = _audited(reference, plan, judge)
             progress(reference.name, done[reference.name])
     else:
         done = _in_processes(chosen, plan, jobs, progress)
@@ -67,18 +67,33 @@ def audit(
     return AuditReport(ordered, cases, seed, sample, time.perf_counter() - start)
 
 
-def _in_processes(
-    chosen: list[Reference], plan: Plan, jobs: int, progress: Progress
-) -> dict[str, list[OperationAudit]]:
-    """By name. What takes longest is started first: formulas with the longest text have the most mutants."""
+def _audited(entry: Entry, plan: Plan, judge: Judge | None = None) -> list[OperationAudit]:
+    """In this process. Modes are of operations; all implementations of what is none are audited together."""
+    if not isinstance(entry, Reference):
+        from gradcheck.audit.entries.worker import audit_entry
+
+        return [audit_entry(entry, plan)]
+    from gradcheck.audit.worker import audit_operation
+    from gradcheck.verdict.judge import judge_against
+
+    return audit_operation(entry, plan, judge or judge_against)
+
+
+def _size(entry: Entry) -> int:
+    """How long an audit takes, in nodes of formulas."""
     from gradcheck.audit.mutate import size
 
+    return size(entry) if isinstance(entry, Reference) else OTHERS
+
+
+def _in_processes(chosen: list[Entry], plan: Plan, jobs: int, progress: Progress) -> dict[str, list[OperationAudit]]:
+    """By name. What takes longest is started first: formulas with the longest text have the most mutants."""
     context = multiprocessing.get_context("spawn")
     done: dict[str, list[OperationAudit]] = {}
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = {
             pool.submit(_audit_named, reference.name, plan): reference.name
-            for reference in sorted(chosen, key=size, reverse=True)
+            for reference in sorted(chosen, key=_size, reverse=True)
         }
         try:
             for future in as_completed(futures):
@@ -93,8 +108,7 @@ def _in_processes(
 
 def _audit_named(name: str, plan: Plan) -> list[OperationAudit]:
     """In a worker process: torch is imported here, and not in the parent."""
-    from gradcheck.audit.worker import audit_operation
     from gradcheck.subject.facts import use_one_thread
 
     use_one_thread()
-    return audit_operation(reference_named(name), plan)
+    return _audited(entry_named(name), plan)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.draw import (
+    LARGE,
     LAYOUT_CHOICES,
     REAL_KINDS,
+    SCALES,
     Draw,
+    LargeDraw,
     ModeDraw,
     SeededDraw,
     draw_case,
@@ -20,7 +24,7 @@ from gradcheck.cases.modes import oracle_of
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import Entry, Reference
 
-__all__ = ["corpus", "drawn_case"]
+__all__ = ["corpus", "drawn_case", "fixed_cases"]
 
 _UNDEFINED = ("special", "rare", "unit")
 _EXTREME = (*_UNDEFINED, "huge", "edges")
@@ -54,6 +58,41 @@ def corpus(operation: Reference, dtype: str, cases: int, seed: int, mode: str = 
     yield from (case.on(mode=mode) for case in _fixed(operation, dtype, seed, mode))
     for index in range(cases):
         yield drawn_case(operation, dtype, seed, index, mode)
+
+
+def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
+    """The cases that come before the drawn ones.
+
+    Of what takes gradients: large ones (of Muon with its first options alone, whose last ones take seconds).
+    """
+    if isinstance(entry, Reference):
+        return list(_fixed(entry, dtype, seed, mode))
+    if "grad0" not in entry.arrays or mode.startswith("compile"):
+        return []
+    large = next(case for scale in SCALES if _elements(case := plain_case(entry, seed, scale)) > LARGE)
+    cases, own = [_short(entry, large)], getattr(entry, "options", {})
+    if "steps" in dict(large.arguments):  # of a history: once more with the last options, and in every layout
+        last = {name: value for name, value in entry.inputs(LargeDraw(1, last=True)).items() if name in own}
+        small = _short(entry, plain_case(entry, seed, 1))
+        kinds = (small.on(layout="transposed"), small.on(layout="sliced"), *cases[: "ns_steps" not in own])
+        cases += [replace(case, arguments=tuple({**dict(case.arguments), **last}.items())) for case in kinds]
+    return [case.on(dtype=dtype, mode=mode) for case in dict.fromkeys(cases)]
+
+
+def _elements(case: Case) -> int:
+    """Of the first parameter, or gradient: what a kernel sees at a time."""
+    return math.prod(next(iter(case.specs.values())).shape)
+
+
+def _short(entry: Entry, case: Case) -> Case:
+    """Of a history two steps of the first parameter; what is no history stays."""
+    given = dict(case.arguments)
+    if "steps" not in given:
+        return case
+    shape = case.specs["param0"].shape
+    words = {"param0": given["param0"], "grad0": replace(given["grad0"], shape=(2, *shape)), "steps": 2}
+    others = {name: value for name, value in given.items() if name not in (*entry.arrays, "steps")}
+    return replace(case, arguments=tuple({**words, **others}.items()))
 
 
 def _fixed(operation: Reference, dtype: str, seed: int, mode: str) -> Iterator[Case]:

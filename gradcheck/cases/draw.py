@@ -22,8 +22,10 @@ __all__ = [
     "LAYOUT_CHOICES",
     "NEAR_KINDS",
     "REAL_KINDS",
+    "SCALES",
     "SIDES",
     "Draw",
+    "LargeDraw",
     "ModeDraw",
     "SeededDraw",
     "draw_case",
@@ -228,7 +230,7 @@ LARGE = 1 << 15
 SCALES = tuple(side << doublings for doublings in range(16) for side in (2, 3))
 
 
-def plain_case(operation: Reference, seed: int, scale: int, *, last: bool = False) -> Case:
+def plain_case(operation: Entry, seed: int, scale: int, *, last: bool = False) -> Case:
     """A case of ordinary values and the first of all options, or the last, ``scale`` times as large as drawn ones.
 
     With the last options the cotangent is all ones: sums of terms of one sign, which do not cancel, show faults best.
@@ -237,7 +239,7 @@ def plain_case(operation: Reference, seed: int, scale: int, *, last: bool = Fals
     return Case(operation.name, tuple(arguments.items()), seed, cotangent="ones" if last else "ordinary")
 
 
-def large_case(operation: Reference, seed: int, *, last: bool = False) -> Case:
+def large_case(operation: Entry, seed: int, *, last: bool = False) -> Case:
     """The smallest plain case with an array of more than LARGE elements."""
     for scale in SCALES:
         case = plain_case(operation, seed, scale, last=last)

@@ -97,7 +97,8 @@ class History:
 
     def options(self, group: int) -> dict[str, Any]:
         """The options of a group, as the case has them: Python's numbers, tuples, booleans, names."""
-        options = {name: value for name, value in self._given.items() if name in self.rule.options}
+        known = self.rule.options
+        options = {name: value for name, value in self._given.items() if name in known}
         return {**options, **dict(self.of("group1"))} if group else options
 
     def full_options(self, i: int) -> dict[str, Any]:

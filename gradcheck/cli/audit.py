@@ -46,7 +46,9 @@ def audit(
     sample: int | None,
     json_file: str | None,
 ) -> None:
-    """Plant faults in the operations called NAME (all by default) and count what gradcheck verify catches.
+    """Plant faults in what is called NAME (all by default) and count what gradcheck verify catches.
+
+    NAME is an operation, an optimizer, a scheduler, a clipping function, an average or the scaler.
 
     Faults are mutated formulas (a reference with one change has to make the true PyTorch look wrong) and tampered
     outputs of PyTorch; the sensitivity is the smallest relative error reported with every seed, or with 95 % of 20 or
@@ -57,11 +59,11 @@ def audit(
     from gradcheck.cases.modes import chosen_modes
     from gradcheck.cli.tables import progress_bar
     from gradcheck.errors import UsageError, choices
-    from gradcheck.reference.registry import Reference, select
+    from gradcheck.reference.registry import select
 
     target = writable("--json", json_file)
     chosen_in = chosen_modes(modes)
-    chosen = [entry for entry in select(names) if isinstance(entry, Reference)]
+    chosen = [entry for entry in select(names) if entry.kind != "integer"]
     try:
         with progress_bar() as bar:
             task = bar.add_task("auditing", total=len(chosen))
@@ -99,11 +101,12 @@ def _print(report: AuditReport) -> None:
         for catch in done.tamper_survivors:
             words = f"survived: {done.label} {catch.dtype} {catch.output}: {catch.tamper}"
             console.print(f"{words} (struck in {catch.struck} cases)", style="red", markup=False, soft_wrap=True)
-    counts = {kind: len(report.fates(kind)) for kind in ("killed", "survived", "equivalent", "bound only")}
+    counts = {kind: len(report.fates(kind)) for kind in ("killed", "survived", "equivalent", "bound only", "elsewhere")}
     tampers = [catch for done in report.operations for catch in done.catches if catch.struck or not catch.value_bound]
     console.print(
         f"{counts['killed']} mutants killed, {counts['survived']} survived ({report.share:.2%} killed), "
-        f"{counts['equivalent']} equivalent, {counts['bound only']} change bounds only; "
+        f"{counts['equivalent']} equivalent, {counts['bound only']} change bounds only, "
+        f"{counts['elsewhere']} strike on other devices only; "
         f"{sum(catch.cases > 0 for catch in tampers)} of {len(tampers)} tampered outputs caught; "
         f"{report.seconds:.0f} s",
         soft_wrap=True,

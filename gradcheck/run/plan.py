@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gradcheck.cases.case import Case, parse_case
-from gradcheck.cases.corpus import corpus, drawn_case
+from gradcheck.cases.corpus import drawn_case, fixed_cases
 from gradcheck.cases.layouts import CONTIGUOUS, layout_fits
 from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes, oracle_of
 from gradcheck.cases.settings import DEFAULT, environment_of
@@ -20,6 +20,7 @@ __all__ = [
     "Selection",
     "by_environment",
     "cases_of",
+    "corpus_size",
     "known_modes",
     "modes_of",
     "pieces",
@@ -96,8 +97,7 @@ def pieces(selection: Selection) -> list[Piece]:
         for dtype, family in itertools.product(selection.dtypes, _families(entry, modes_of(entry, selection.modes))):
             if dtype not in entry.dtypes:
                 continue
-            mode = family[0]
-            total = len(_fixed(entry, dtype, selection.seed, mode)) + _drawn(entry, mode, selection.cases)
+            total = corpus_size(entry, dtype, family[0], selection.cases, selection.seed)
             cotangents = selection.cotangents if isinstance(entry, Reference) else ("",)
             places = itertools.product(selection.devices, selection.layouts, selection.settings, cotangents)
             for device, layout, setting, cotangent in places:
@@ -130,6 +130,11 @@ def _families(entry: Entry, modes: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [tuple(family) for family in families.values()]
 
 
+def corpus_size(entry: Entry, dtype: str, mode: str, cases: int, seed: int) -> int:
+    """How many cases of an entry there are in a mode, where so many are asked for: the fixed ones and the drawn."""
+    return len(fixed_cases(entry, dtype, seed, mode)) + _drawn(entry, mode, cases)
+
+
 def _drawn(entry: Entry, mode: str, cases: int) -> int:
     """How many cases are drawn of an entry in a mode, where so many are asked for."""
     if entry.kind == "optimizer":
@@ -159,11 +164,6 @@ def known_modes(entries: Iterable[Entry]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _fixed(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
-    """The cases that come before the drawn ones; only operations have such."""
-    return list(corpus(entry, dtype, 0, seed, mode)) if isinstance(entry, Reference) else []
-
-
 def _cut(whole: Piece) -> Iterator[Piece]:
     step = max(1, PIECE_CASES // len(whole.modes))
     for start in range(0, whole.stop, step):
@@ -176,7 +176,7 @@ def cases_of(piece: Piece) -> Iterator[Case]:
         yield from map(parse_case, piece.lines)
         return
     entry, mode = entry_named(piece.operation), piece.modes[0]
-    fixed = _fixed(entry, piece.dtype, piece.seed, mode)
+    fixed = fixed_cases(entry, piece.dtype, piece.seed, mode)
     cases = fixed[piece.start : piece.stop]
     drawn = range(max(piece.start, len(fixed)), piece.stop)
     cases += [drawn_case(entry, piece.dtype, piece.seed, index - len(fixed), mode) for index in drawn]

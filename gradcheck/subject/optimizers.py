@@ -18,7 +18,19 @@ from gradcheck.reference.optim.rule import MODES
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import LAYOUTS, array_and_bits, dtype_name, laid_out, to_tensor
 
-__all__ = ["Entry", "Factory", "Moment", "Seen", "build", "make_grad", "make_param", "observe", "run_history", "seen"]
+__all__ = [
+    "Entry",
+    "Factory",
+    "Moment",
+    "Seen",
+    "build",
+    "changes_between",
+    "make_grad",
+    "make_param",
+    "observe",
+    "run_history",
+    "seen",
+]
 
 Factory = Callable[..., Any]
 """What stands in for a class of torch.optim: called with parameter groups and options."""
@@ -208,7 +220,7 @@ def _take(
     after = observe(optimizer, params)
     result.before.append(before)
     result.after.append(after)
-    result.changed.extend(f"step {step}: {words}" for words in _changed(before, after))
+    result.changed.extend(f"step {step}: {words}" for words in changes_between(before, after))
     for i, (was, now) in enumerate(zip(around, [_around(p) for p in params], strict=True)):
         if was != now:
             result.changed.append(f"step {step}: the step wrote to memory between the elements of param{i}")
@@ -239,7 +251,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, torch.Tensor) else value
 
 
-def _changed(before: list[Moment], after: list[Moment]) -> list[str]:
+def changes_between(before: list[Moment], after: list[Moment]) -> list[str]:
     """Sentences on gradients that changed, and on parameters without a gradient that did."""
     words = []
     for i, (was, now) in enumerate(zip(before, after, strict=True)):

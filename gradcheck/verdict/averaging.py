@@ -13,12 +13,12 @@ from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.averaging.averaging import Averaging, bounded_averages
 from gradcheck.reference.registry import entry_named
-from gradcheck.subject.averaging import run_averaging
+from gradcheck.subject.averaging import Averaged, run_averaging
 from gradcheck.verdict.models import grades_of, model_of
 from gradcheck.verdict.outputs import fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
-__all__ = ["judge_averaging"]
+__all__ = ["judge_averaged", "judge_averaging"]
 
 
 def judge_averaging(
@@ -37,13 +37,17 @@ def judge_averaging(
     if case.mode not in found.modes:
         raise UsageError(f"mode {case.mode!r} is not one of {found.name}; expected {choices(found.modes)}.")
     arguments = arguments_of(case)
-    averaged = run_averaging(found, case, arguments, subject)
+    return judge_averaged(case, found, arguments, run_averaging(found, case, arguments, subject))
+
+
+def judge_averaged(case: Case, entry: Averaging, arguments: dict[str, Any], averaged: Averaged) -> list[Verdict]:
+    """The same of averages that were taken already."""
     if averaged.outcome != "ran":
         return [verdict(case, "params", averaged.outcome, words=averaged.words)]
     bounds = []
     for grade in grades_of(case):
         model = model_of(case, grade)
-        steps, closed = bounded_averages(found, arguments, averaged.after, model, case.mode)
+        steps, closed = bounded_averages(entry, arguments, averaged.after, model, case.mode)
         names = tuple(closed)
         bounds.append(
             {name: _stacked([step[name] for step in steps]) for name in names}
@@ -53,7 +57,8 @@ def judge_averaging(
     got |= {f"closed {name}": averaged.after[-1][name] for name in names}
     coarse = bounds[1] if len(bounds) > 1 else {}
     verdicts = [within_bound(case, name, got[name], bounds[0][name], coarse.get(name)) for name in got]
-    return [*verdicts, fact_verdict(case, "rest", averaged.altered)]
+    unasked = tuple(f"the formula has no {name}" for name in averaged.after[-1] if name not in names)
+    return [*verdicts, fact_verdict(case, "rest", (*averaged.altered, *unasked))]
 
 
 def _stacked(rows: list[Bounded]) -> Bounded:

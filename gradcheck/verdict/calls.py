@@ -12,13 +12,13 @@ from gradcheck.cases.case import Case
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.optim.lbfgs import ClosureRule, LBFGSState, UndecidedError
 from gradcheck.reference.optim.problems import PROBLEMS
-from gradcheck.subject.closures import run_calls
+from gradcheck.subject.closures import Calls, run_calls
 from gradcheck.subject.optimizers import Factory
 from gradcheck.verdict.compare import error_ratios
 from gradcheck.verdict.verdict import Verdict, Witness
 from gradcheck.verdict.witness import witness_of
 
-__all__ = ["judge_calls"]
+__all__ = ["asked", "flat_outputs", "judge_calls", "judge_made"]
 
 
 def judge_calls(case: Case, rule: ClosureRule, subject: Factory | None = None) -> list[Verdict]:
@@ -26,11 +26,22 @@ def judge_calls(case: Case, rule: ClosureRule, subject: Factory | None = None) -
 
     A call whose decisions hang on rounding errors is not judged, and a note says so.
     """
+    given, problem, calls = asked(case, rule)
+    return judge_made(case, rule, run_calls(case, given, problem, calls, subject))
+
+
+def asked(case: Case, rule: ClosureRule) -> tuple[dict[str, Any], str, int]:
+    """The options that a case gives, its problem, and how many calls. Raises UsageError for an unknown problem."""
     given = {name: value for name, value in case.arguments if name in rule.hyperparameters}
     problem, calls = (given.pop(name, rule.hyperparameters[name]) for name in ("problem", "calls"))
     if problem not in PROBLEMS:
         raise UsageError(f"case {case}: problem {problem!r} is not known; expected {choices(PROBLEMS)}.")
-    seen = run_calls(case, given, problem, calls, subject)
+    return given, problem, calls
+
+
+def judge_made(case: Case, rule: ClosureRule, seen: Calls) -> list[Verdict]:
+    """The same of calls that were made already."""
+    given, problem, _ = asked(case, rule)
     if case.dtype != "float64" or seen.outcome != "ran":
         words = seen.words or "not supported by gradcheck: L-BFGS is judged in float64, its decisions hang on rounding"
         return [_verdict(case, "param", "raises" if seen.outcome == "raises" else "unsupported", np.nan, words=words)]
@@ -42,7 +53,7 @@ def judge_calls(case: Case, rule: ClosureRule, subject: Factory | None = None) -
         except UndecidedError:
             undecided.append(call)
             continue
-        for name, got in _flat(param_after, after).items():
+        for name, got in flat_outputs(param_after, after).items():
             ratio, witness = _ratio(got, expected.get(name))
             if ratio > worst.get(name, (-1.0, None, ""))[0]:
                 worst[name] = (ratio, witness, f"worst at call {call}")
@@ -74,10 +85,10 @@ def _reference(
         after, kept = rule.function(
             lifted(param), LBFGSState(*(lifted(entry) for entry in state)), objective, **options
         )
-    return {name: lift(entry, model) for name, entry in _flat(after, kept).items()}
+    return {name: lift(entry, model) for name, entry in flat_outputs(after, kept).items()}
 
 
-def _flat(param: Any, state: LBFGSState) -> dict[str, Any]:
+def flat_outputs(param: Any, state: LBFGSState) -> dict[str, Any]:
     """Outputs by name; each remembered vector of a list counts for itself."""
     outputs = {"param": param}
     for name, entry in state._asdict().items():

@@ -18,7 +18,7 @@ from gradcheck.verdict.models import grades_of, model_of
 from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
-__all__ = ["judge_clipping"]
+__all__ = ["judge_clipped", "judge_clipping"]
 
 
 def judge_clipping(
@@ -38,10 +38,14 @@ def judge_clipping(
     if case.mode not in found.modes:
         raise UsageError(f"mode {case.mode!r} is not one of {found.name}; expected {choices(found.modes)}.")
     arguments = arguments_of(case)
-    clipped = run_clipping(found, case, arguments, subject)
+    return judge_clipped(case, found, arguments, run_clipping(found, case, arguments, subject))
+
+
+def judge_clipped(case: Case, entry: Clipping, arguments: dict[str, Any], clipped: Clipped) -> list[Verdict]:
+    """The same of gradients that were clipped already."""
     if clipped.outcome == "unsupported":
         return [verdict(case, "total", "unsupported", words=clipped.words)]
-    grades = {grade: bounded_clipping(found, arguments, model_of(case, grade)) for grade in grades_of(case)}
+    grades = {grade: bounded_clipping(entry, arguments, model_of(case, grade)) for grade in grades_of(case)}
     if arguments.get("error_if_nonfinite"):
         error = _judge_error(case, arguments, clipped, grades["agrees"]["total"])
         if error is not None:
@@ -55,7 +59,8 @@ def judge_clipping(
         for name, reference in grades["agrees"].items()
         if name in clipped.outputs
     ]
-    return [*verdicts, fact_verdict(case, "rest", (*clipped.altered, *missing))]
+    unasked = tuple(f"the formula has no {name}" for name in clipped.outputs if name not in grades["agrees"])
+    return [*verdicts, fact_verdict(case, "rest", (*clipped.altered, *missing, *unasked))]
 
 
 def _judge_error(case: Case, arguments: dict[str, Any], clipped: Clipped, total: Bounded) -> list[Verdict] | None:

@@ -13,11 +13,11 @@ from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.clipping.scaler import EVENTS, Scaler, bounded_history
 from gradcheck.reference.registry import entry_named
-from gradcheck.subject.scaler import run_scaler
+from gradcheck.subject.scaler import Scaled, run_scaler
 from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
-__all__ = ["judge_scaler"]
+__all__ = ["judge_scaled", "judge_scaler"]
 
 
 def judge_scaler(
@@ -41,10 +41,14 @@ def judge_scaler(
     history = arguments["history"]
     if len(history) != len(arguments["grad"]) or not set(history) <= set(EVENTS):
         raise UsageError(f"history={history!r}: expected one of {choices(EVENTS)} for each row of grad.")
-    scaled = run_scaler(found, case, arguments, subject)
+    return judge_scaled(case, found, arguments, run_scaler(found, case, arguments, subject))
+
+
+def judge_scaled(case: Case, entry: Scaler, arguments: dict[str, Any], scaled: Scaled) -> list[Verdict]:
+    """The same of a history that was run already."""
     if scaled.outcome != "ran":
         return [verdict(case, "scale", scaled.outcome, words=scaled.words)]
-    expected = bounded_history(found, arguments, case.dtype)
+    expected = bounded_history(entry, arguments, case.dtype)
     model = rounding_model("float32")
     verdicts = []
     for name, reference in expected.items():
@@ -58,7 +62,8 @@ def judge_scaler(
         got = np.concatenate([scaled.resumed[name].ravel() for name in names])
         whole = np.concatenate([_last(scaled.outputs[name], len(scaled.resumed[name])).ravel() for name in names])
         verdicts.append(exact_verdict(case, "resumed", got, whole, model))
-    return [*verdicts, fact_verdict(case, "rest", scaled.altered)]
+    unasked = tuple(f"the state machine has no {name}" for name in scaled.outputs if name not in expected)
+    return [*verdicts, fact_verdict(case, "rest", (*scaled.altered, *unasked))]
 
 
 def _last(array: np.ndarray, rows: int) -> np.ndarray:

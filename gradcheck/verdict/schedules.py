@@ -15,11 +15,11 @@ from gradcheck.formats import format_named
 from gradcheck.reference.registry import entry_named
 from gradcheck.reference.schedule.evaluate import bounded_sequences, completed
 from gradcheck.reference.schedule.schedule import Schedule
-from gradcheck.subject.schedules import run_schedule
+from gradcheck.subject.schedules import Driven, run_schedule
 from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
-__all__ = ["judge_schedule"]
+__all__ = ["judge_driven", "judge_schedule"]
 
 FLOATS = rounding_model("float64")
 """Python's floats, in which schedulers compute."""
@@ -38,7 +38,11 @@ def judge_schedule(
         entry = _schedule_named(case.operation)
     case = _in_a_known_mode(case, entry)
     arguments = completed(entry, arguments_of(case))
-    driven = run_schedule(entry, case, arguments, subject)
+    return judge_driven(case, entry, arguments, run_schedule(entry, case, arguments, subject))
+
+
+def judge_driven(case: Case, entry: Schedule, arguments: dict[str, Any], driven: Driven) -> list[Verdict]:
+    """The same of a scheduler that was run already, on completed arguments."""
     if driven.outcome != "ran":
         return [verdict(case, "lr", driven.outcome, words=driven.words)]
     model = rounding_model(case.dtype) if case.mode == "tensor" else FLOATS
@@ -52,7 +56,15 @@ def judge_schedule(
         got = np.concatenate([driven.resumed[name] for name in names], axis=1)
         whole = np.concatenate([driven.outputs[name][-rows:] for name in names], axis=1)
         verdicts.append(exact_verdict(case, "resumed", got, whole, FLOATS))
-    return [*verdicts, fact_verdict(case, "rest", driven.altered)]
+    return [*verdicts, fact_verdict(case, "rest", (*driven.altered, *_driven_unasked(driven, set(expected))))]
+
+
+def _driven_unasked(driven: Driven, expected: set[str]) -> tuple[str, ...]:
+    """Sentences on numbers that move and that the schedule does not drive."""
+    rows = ((name, array) for name, array in driven.outputs.items() if name not in expected)
+    return tuple(
+        f"{name} moves, and the schedule does not drive it" for name, array in rows if np.ptp(array, axis=0).any()
+    )
 
 
 def _schedule_named(name: str) -> Schedule:

@@ -7,7 +7,9 @@ what a step must leave as it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,8 +63,14 @@ def judge_history(
     return judge_seen(history, run_history(history, subject), rule, subject)
 
 
-def judge_seen(history: History, seen: Seen, rule: StepRule, subject: Factory | None = None) -> list[Verdict]:
-    """Verdicts on a history that was run already; ``subject`` runs again for the gradients of differentiable steps."""
+Gradients = Callable[..., dict[str, Entry]]
+"""As ``step_gradients``."""
+
+
+def judge_seen(
+    history: History, seen: Seen, rule: StepRule, subject: Factory | None = None, gradients: Gradients = step_gradients
+) -> list[Verdict]:
+    """Verdicts on a history that was run already; ``subject`` runs again for the gradients of differentiable ones."""
     case = history.case
     if seen.outcome != "ran":
         return [_verdict(case, "param", seen.outcome, Worst(np.nan, np.nan, np.nan), "", words=seen.words)]
@@ -73,7 +81,7 @@ def judge_seen(history: History, seen: Seen, rule: StepRule, subject: Factory | 
                 if was.grad is not None:
                     _judge_step(history, rule, step, i, was, now, outputs)
                     if case.mode == "differentiable":
-                        _judge_gradients(history, rule, step, i, was, outputs, subject)
+                        _judge_gradients(history, rule, step, i, was, outputs, partial(gradients, subject=subject))
     verdicts = [_finished(case, name, output) for name, output in outputs.items()]
     return [*verdicts, _untouched(case, seen)]
 
@@ -126,7 +134,7 @@ def _judge_step(
 
 
 def _judge_gradients(
-    history: History, rule: StepRule, step: int, i: int, was: Moment, outputs: dict[str, _Output], again: Factory | None
+    history: History, rule: StepRule, step: int, i: int, was: Moment, outputs: dict[str, _Output], gradients: Gradients
 ) -> None:
     """The gradient through the step against the dual number of the rule, for each thing that goes in.
 
@@ -141,7 +149,7 @@ def _judge_gradients(
     cotangent = cotangent_of(case, before.param.shape)
     extreme = _extreme(before, case.dtype, bool(history.of("complex")))
     model = model_of(case)
-    for name, entry in step_gradients(history, i, was, names, cotangent, again).items():
+    for name, entry in gradients(history, i, was, names, cotangent).items():
         reference = _gradient(rule, before, name, cotangent, model)
         reference = Bounded(reference.value, np.where(extreme, np.inf, reference.full_bound()), model)
         output = outputs.setdefault(f"grad[{name}]", _Output())

@@ -198,3 +198,24 @@ def test_plain_numbers_by_hand() -> None:
     assert [round(float(grad.flat[0]), 4) for grad in outputs["grads"]] == [0.6, 0.8]
     assert entry_of("nn.utils.get_total_norm").function(grads, norm_type=1.0)["total"] == 7.0
     assert entry_of("nn.utils.get_total_norm").function(grads, norm_type=math.inf)["total"] == 4.0
+
+
+@pytest.mark.parametrize("norm_type", [2.0, 3.0, 1.5])
+def test_gradients_whose_squares_underflow_are_still_judged(norm_type: float) -> None:
+    """Their norm lies between 0 and the root of what is lost, which is nothing beside 1e-6."""
+    line = f"nn.utils.clip_grad_norm_(grad0=subnormal(9), max_norm=0.0, norm_type={norm_type}) seed=0 dtype=float32"
+    bounded = bounded_clipping(
+        entry_of("nn.utils.clip_grad_norm_"), arguments_of(parse_case(line)), rounding_model("float32")
+    )
+    assert np.all(np.isfinite(bounded["total"].full_bound()))
+    line = line.replace("max_norm=0.0", "max_norm=1.0")
+    assert deviating(judge(parse_case(line))) == {}
+
+    def halving(parameters: Any, max_norm: float, **options: Any) -> Any:
+        parameters = list(parameters)
+        total = torch.nn.utils.clip_grad_norm_(parameters, max_norm, **options)
+        for parameter in parameters:
+            parameter.grad.mul_(0.5)
+        return total
+
+    assert "grad[grad0]" in deviating(judge(parse_case(line), halving))

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck.arithmetic import number, stored
 from gradcheck.reference.clipping.clipping import clipping
+from gradcheck.reference.clipping.roots import raised, root
 
 __all__ = ["clip_grad_norm", "clip_grad_value", "clip_grads_with_norm", "get_total_norm", "norm"]
 
@@ -52,9 +53,7 @@ def norm(x: Any, p: float) -> Any:
         return np.max(size)
     if p == 1.0:
         return np.sum(size)
-    if p == 2.0:
-        return np.sqrt(np.sum(size * size))
-    return np.sum(size**p) ** (number(1.0, x) / p)
+    return root(np.sum(raised(size, p)), p)
 
 
 def total_norm(grads: list[Any], norm_type: float | str) -> Any:

@@ -63,7 +63,7 @@ class Scaler:
             "grad": draw.array(
                 (steps, draw.choice((3, 1, 8, 17))), ("ordinary", "wide", "integers", "subnormal", "huge")
             ),
-            "init_scale": draw.choice((1024.0, 65536.0, 1.0, 3.0, 2.0**126)),
+            "init_scale": draw.choice((1024.0, 65536.0, 1.0, 3.0, LARGEST / 2.0)),
             "growth_factor": draw.choice((2.0, 1.5, 1024.0)),
             "backoff_factor": draw.choice((0.5, 0.3, 0.001)),
             "growth_interval": draw.choice((2, 1, 3, 2000)),
@@ -102,13 +102,13 @@ def scaler_history(
     for grad in grads:
         scaled.append(grad * cast(scale))
         unscaled.append(grad * cast(1.0 / scale))
-        finite = bool(np.all(np.isfinite(_plain(grad))))
+        finite = bool(np.all(np.isfinite(getattr(grad, "value", grad))))
         stepped.append(float(finite))
         if finite:
             count += 1
             if count == growth_interval:
                 larger = scale * growth_factor
-                scale, count = (larger if abs(float(larger)) <= LARGEST else scale), 0
+                scale, count = (larger if float(larger) <= LARGEST else scale), 0
         else:
             scale, count = scale * backoff_factor, 0
         scales.append(scale)
@@ -116,10 +116,6 @@ def scaler_history(
     arrays = {"scale": scales, "scaled": scaled, "unscaled": unscaled}
     exact = {"tracker": np.array(counts), "stepped": np.array(stepped)}
     return {name: np.stack(rows) for name, rows in arrays.items()} | exact
-
-
-def _plain(grad: Any) -> np.ndarray:
-    return np.asarray(grad.value if isinstance(grad, Bounded) else grad, dtype=np.float64)
 
 
 SCALER = enter(Scaler(scaler_history))
@@ -139,4 +135,12 @@ def bounded_history(entry: Scaler, arguments: dict[str, Any], dtype: str, device
 
     with np.errstate(all="ignore"):
         rows = [lift_array(row, model) for row in gradients_of_history(arguments)]
-        return entry.function(rows, number(1.0, start) * start, **factors, **options, cast=cast)
+        outputs = entry.function(rows, number(1.0, start) * start, **factors, **options, cast=cast)
+    outputs["scale"] = _overflown(outputs["scale"])
+    return outputs
+
+
+def _overflown(scales: Bounded) -> Bounded:
+    """The scales as they are stored: one beyond the largest number of float32 is inf for certain."""
+    over = scales.value > LARGEST * (1.0 + rounding_model("float32").unit)
+    return Bounded(np.where(over, np.inf, scales.value), np.where(over, 0.0, scales.full_bound()), scales.model)

@@ -26,7 +26,7 @@ def start(param: np.ndarray, *, initial_accumulator_value: float = 0.0, **option
 
 _histories = histories(
     lr=RATES, lr_decay=(0.0, 0.1), weight_decay=(0.0, 0.01, 0.5), initial_accumulator_value=(0.0, 0.1),
-    eps=(1e-10, 1e-3), maximize=(False, True), sparse=(False, False, False, True),
+    eps=(1e-10, 1e-3), maximize=(False, True), sparse=(False, False, True, False),
 )  # fmt: skip
 
 

@@ -51,13 +51,14 @@ def histories(
             arrays |= {f"param{i}": draw.array(shape, PARAM_KINDS), f"grad{i}": grad}
         chosen = {name: draw.choice(values) for name, values in options.items()}
         words = {"complex": True} if pairs else {}
-        return {**arrays, "steps": steps, **chosen, **words, **_history(draw, steps, count, pairs)}
+        return {**arrays, "steps": steps, **chosen, **words, **_history(draw, steps, count, pairs, chosen)}
 
-    def _history(draw: Any, steps: int, count: int, pairs: bool) -> dict[str, Any]:
+    def _history(draw: Any, steps: int, count: int, pairs: bool, chosen: dict[str, Any]) -> dict[str, Any]:
         words: dict[str, Any] = {}
         if groups and count > 1 and draw.boolean():
             name = draw.choice(tuple(options))
-            words["group1"] = ((name, draw.choice(options[name])),)
+            others = [value for value in options[name] if value != chosen[name]]
+            words["group1"] = ((name, draw.choice(others)),)
         for word in ("missing", "zeroed"):
             if draw.choice((False, False, True)):
                 words[word] = ((draw.integer(0, steps - 1), draw.integer(0, count - 1)),)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,8 +80,7 @@ class StepRule:
     @property
     def options(self) -> dict[str, Any]:
         """The optimizer's own options and PyTorch's defaults."""
-        parameters = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("route", "rows")}
+        return {name: default for name, default in _keywords(self.function) if name not in ("route", "rows")}
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -94,7 +94,14 @@ class StepRule:
     @property
     def takes(self) -> frozenset[str]:
         """Which of ``route`` and ``rows`` (the mask of a sparse gradient's rows) the function asks for."""
-        return frozenset(inspect.signature(self.function).parameters) & {"route", "rows"}
+        return frozenset(name for name, _ in _keywords(self.function)) & {"route", "rows"}
+
+
+@lru_cache(maxsize=256)
+def _keywords(function: Callable[..., Any]) -> tuple[tuple[str, Any], ...]:
+    """Keyword-only parameters and their defaults: asked for at every step, so they are read once."""
+    parameters = inspect.signature(function).parameters.values()
+    return tuple((p.name, p.default) for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
 def zeros(state: Any) -> Start:

@@ -177,6 +177,8 @@ def _bounded_power(base: Bounded, exponent: Bounded) -> Bounded:
     ]
     if _is_one(exponent):
         return base
+    if np.isnan(value) and base.value + b < 0.0:
+        return Bounded(np.float64(np.nan), None, model)  # a root of a negative number is NaN for certain
     # One ulp is at most 2u; the ends are computed in float64 to one ulp themselves.
     own = 2.0 * POW_ULPS[model.device] * model.unit
     return Bounded(value, np.float64((max(ends) + abs(value) * own) * UPWARD + model.eta), model)

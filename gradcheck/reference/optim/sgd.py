@@ -49,7 +49,7 @@ _histories = histories(
     ),
     weight_decay=(0.0, 0.01, 0.5),
     maximize=(False, True),
-    sparse=(False, False, False, True),
+    sparse=(False, False, True, False),
 )
 
 

@@ -1,0 +1,81 @@
+"""What becomes of a mutated entry: judged by it, the true PyTorch has to look wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gradcheck.audit.entries.mutants import EntryMutant
+from gradcheck.audit.entries.trials import EntryTrial, EntryTrials
+from gradcheck.audit.findings import Fate, Kill
+
+__all__ = ["entry_fate"]
+
+BOUNDED = 8
+"""Trials in each dtype on which a mutant with the true values is judged for its bounds, and its derivatives."""
+
+CERTIFIED = 40
+"""Trials whose cases the certificate is asked about."""
+
+
+def entry_fate(mutant: EntryMutant, corpora: Mapping[str, EntryTrials]) -> Fate:
+    """Killed in some dtype, equivalent, or a survivor; ``corpora`` by dtype, float64 among them."""
+    kills = {dtype: kill for dtype, trials in corpora.items() if (kill := _killed_on(mutant, trials, False))}
+    if not kills:
+        kills = {dtype: kill for dtype, trials in corpora.items() if (kill := _killed_on(mutant, trials, True))}
+    kind, reason = "killed" if kills else "survived", ""
+    if not kills and (certified := _by_certificate(mutant, corpora["float64"])):
+        kind, kills = "killed", {"float64": certified}
+    elif not kills and all(_same(mutant, trials) for trials in corpora.values()):
+        kind, kills, reason = _with_the_true_values(mutant, corpora)
+    return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
+
+
+def _killed_on(mutant: EntryMutant, trials: EntryTrials, thorough: bool) -> Kill | None:
+    for number, trial in enumerate(trials, start=1):
+        if trial.ran and (how := trial.shown(mutant.entry, thorough=thorough)):
+            return Kill(number, how, str(trial.case))
+    return None
+
+
+def _by_certificate(mutant: EntryMutant, trials: EntryTrials) -> Kill | None:
+    for number, trial in enumerate(trials.first(CERTIFIED), start=1):
+        if how := trial.bench.contradiction(mutant.entry, trial.case):
+            return Kill(number, f"by certificate: {how}", str(trial.case))
+    return None
+
+
+def _same(mutant: EntryMutant, trials: EntryTrials) -> bool:
+    return all(trial.same_exactly(mutant.entry) for trial in trials if trial.small and trial.ran)
+
+
+def _with_the_true_values(mutant: EntryMutant, corpora: Mapping[str, EntryTrials]) -> tuple[str, dict[str, Kill], str]:
+    """Kind, kills and reason. Bounds that have become too small for PyTorch, or derivatives, may still give it away."""
+    same = True
+    for dtype, trials in corpora.items():
+        for number, trial in enumerate(trials.first(BOUNDED), start=1):
+            found = _judged(mutant, trial)
+            if isinstance(found, str) and found:
+                return "killed", {dtype: Kill(number, found, str(trial.case))}, ""
+            same = same and bool(found)
+    float64 = corpora["float64"].first(BOUNDED)
+    if any(trial.differs_elsewhere(mutant.entry) for trial in float64):
+        return "elsewhere", {}, "differs in implementations that do not run on the CPU, and nowhere else"
+    if same:
+        return "equivalent", {}, "same values, same bounds"
+    return "bound only", {}, "same values; other bounds, PyTorch within them"
+
+
+def _judged(mutant: EntryMutant, trial: EntryTrial) -> str | bool:
+    """How the mutant's bounds are shown to be wrong, in words; or whether they are the true ones."""
+    same = True
+    for verdict in trial.judged(mutant.entry):
+        if verdict.output not in trial.verdicts:
+            return f"{verdict.output} is new"
+        own = trial.verdicts[verdict.output]
+        worse = trial.is_bad(verdict) or (verdict.status == "coarse" and own.status == "agrees")
+        if worse and trial.sound(verdict.output) and verdict.status != own.status:
+            return f"{verdict.output} {verdict.status}"
+        ratios = (verdict.error_over_bound, verdict.error_over_storage_bound)
+        theirs = (own.error_over_bound, own.error_over_storage_bound)
+        same = same and all(a == b or (a != a and b != b) for a, b in zip(ratios, theirs, strict=True))
+    return same

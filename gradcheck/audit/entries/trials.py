@@ -1,0 +1,239 @@
+"""Cases of an entry as PyTorch ran them, once, to be judged by many wrong entries and many tampered observations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic import ball_precision, balls
+from gradcheck.audit.entries.bench import Bench, Place, float64
+from gradcheck.audit.equivalence import BITS, compare
+from gradcheck.audit.trials import SMALL, elements
+from gradcheck.cases.case import Case
+from gradcheck.errors import ContractError
+from gradcheck.run.plan import Piece, cases_of, corpus_size, modes_of
+from gradcheck.verdict.ledger import Ledger, load_ledger
+from gradcheck.verdict.verdict import STATUSES, Verdict
+
+__all__ = ["EntryTrial", "EntryTrials", "distance"]
+
+BAD = ("deviates", "raises")
+
+
+FEW = 6
+"""Places of a case that are tried first."""
+
+
+def distance(own: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """How far two sets of float64 outputs are apart, relative to the larger: 0 where they are the same bits.
+
+    NaN is NaN, and 0 is -0; inf where one side alone is finite, or has another shape or name.
+    """
+    if own.keys() != other.keys():
+        return np.inf
+    worst = 0.0
+    for name, value in own.items():
+        a, b = np.asarray(value, dtype=np.float64), np.asarray(other[name], dtype=np.float64)
+        if a.shape != b.shape:
+            return np.inf
+        if not np.array_equal(a, b, equal_nan=True):
+            with np.errstate(all="ignore"):
+                apart = np.where(
+                    (a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b) / np.maximum(abs(a), abs(b))
+                )
+            worst = max(worst, float(np.where(np.isnan(apart), np.inf, apart).max()))
+    return worst
+
+
+class EntryTrial:
+    """One case, and what is known of it."""
+
+    def __init__(self, bench: Bench, entry: Any, case: Case, ledger: Ledger) -> None:
+        self.bench, self.entry, self.case, self._ledger = bench, entry, case, ledger
+        self._exact: dict[tuple[Place, int], dict[str, np.ndarray]] = {}
+
+    @cached_property
+    def seen(self) -> Any:
+        return self.bench.observe(self.entry, self.case)
+
+    @property
+    def small(self) -> bool:
+        """Whether exact arithmetic can be afforded."""
+        return elements(self.case) <= SMALL
+
+    @property
+    def ran(self) -> bool:
+        return bool(self.seen.outcome == "ran")
+
+    @cached_property
+    def values(self) -> dict[Place, dict[str, Any]]:
+        """The true entry's, in float64."""
+        return self._values(self.entry)
+
+    def _values(self, entry: Any, places: Collection[Place] | None = None) -> dict[Place, dict[str, Any]]:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return self.bench.values(entry, self.case, self.seen, float64, places)
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Of the true entry, by output."""
+        return {verdict.output: verdict for verdict in self.judged(self.entry)}
+
+    def judged(self, entry: Any, places: Collection[Place] | None = None, seen: Any = None) -> list[Verdict]:
+        """Verdicts on what PyTorch did (or what is ``seen`` in its place) by another entry."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return self.bench.judge(entry, self.case, self.seen if seen is None else seen, places)
+
+    def is_bad(self, verdict: Verdict) -> bool:
+        """Whether ``gradcheck verify`` would exit with status 1 because of it."""
+        return verdict.status in BAD and self._ledger.match(verdict) is None
+
+    def sound(self, output: str) -> bool:
+        """Whether the true PyTorch is in order here; an output that it has not cannot be wrong."""
+        return output not in self.verdicts or self.verdicts[output].status not in BAD
+
+    def differing(self, wrong: Any, places: Collection[Place] | None = None) -> list[Place]:
+        """Places at which a wrong entry has other values in float64, where they differ most first."""
+        other = self._values(wrong, places)
+        found = {place: distance(self.values[place], values) for place, values in other.items()}
+        return sorted((place for place in found if found[place]), key=lambda place: -found[place])
+
+    def shown(self, wrong: Any, *, thorough: bool) -> str:
+        """How the case shows that an entry is wrong; empty where it does not.
+
+        thorough: on every place; else on a few, which find most: a wrong formula is wrong at most steps.
+        """
+        try:
+            places = self.differing(wrong, None if thorough else self._few)
+            if not places:
+                return ""
+            verdicts = self.judged(wrong, places if thorough else places[:FEW])
+        except ContractError:
+            return "by contract"
+        except Exception as error:  # a wrong formula may raise anything
+            return f"by contract: it raises {type(error).__name__}"
+        for verdict in verdicts:
+            if self.is_bad(verdict) and self.sound(verdict.output):
+                return f"{verdict.output} {verdict.status}"
+        return ""
+
+    @cached_property
+    def _few(self) -> list[Place]:
+        places = list(self.values)
+        return places[: FEW // 2] + places[FEW // 2 :: max(1, len(places) // FEW)][:FEW]
+
+    def same_exactly(self, wrong: Any) -> bool:
+        """Whether the values are the same to more than 100 digits: where float64 differs, and at telling places."""
+        differing = self.differing(wrong)
+        places = dict.fromkeys([*differing, *self.bench.telling(self.case, self.seen)])
+        return all(self._same_at(wrong, place, place in differing) for place in places)
+
+    def differs_elsewhere(self, wrong: Any) -> bool:
+        """Whether a wrong entry has other values in implementations that do not run on this device."""
+        for place, seen in self.bench.elsewhere(self.entry, self.case, self.seen):
+            own, other = (self.bench.values(e, self.case, seen, balls, [place])[place] for e in (self.entry, wrong))
+            if compare(own, other, None) is False and not self.bench.special_at(self.case, seen, place):
+                return True
+        return False
+
+    def _same_at(self, wrong: Any, place: Place, differing: bool) -> bool:
+        kinds = None
+        if self.bench.special_at(self.case, self.seen, place):
+            kinds = _kinds(self.values[place]), _kinds(self._values(wrong, [place])[place])
+        for bits in BITS:
+            try:
+                own = self._exactly(self.entry, place, bits)
+            except Exception:  # what the true formula cannot do among balls is left to float64
+                return not differing
+            try:
+                other = self._exactly(wrong, place, bits)
+                decided = compare(own, other, kinds)
+            except Exception:  # a wrong formula may raise anything
+                return False
+            if decided is not None:
+                return decided or (not differing and _within_a_rounding(own, other))
+        return True  # the balls overlap at the highest precision: a zero that only cancellation yields
+
+    def _exactly(self, entry: Any, place: Place, bits: int) -> dict[str, np.ndarray]:
+        key = (place, bits)
+        if entry is self.entry and key in self._exact:
+            return self._exact[key]
+        with ball_precision(bits), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            found = self.bench.values(entry, self.case, self.seen, balls, [place])[place]
+        if entry is self.entry:
+            self._exact[key] = dict(found)
+        return dict(found)
+
+    def reported(self, seen: Any, places: Collection[Place] | None = None) -> str:
+        """The worst status that another observation gets where it is worse than the true one's; empty where none is.
+
+        ``known``: the ledger takes it for one of PyTorch's own deviations.
+        """
+        worst = ""
+        for verdict in self.judged(self.entry, places, seen):
+            before = self.verdicts[verdict.output].status if verdict.output in self.verdicts else "agrees"
+            if STATUSES.index(verdict.status) <= STATUSES.index(before):
+                continue
+            if verdict.status in BAD and not self.is_bad(verdict):
+                worst = worst or "known"
+            else:
+                return verdict.status
+        return worst
+
+
+ROUNDING = 2.0**-51
+"""Relative distance of numbers that float64 does not tell apart: of a constant rounded to float64, and one that is not."""
+
+
+def _within_a_rounding(own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
+    """Whether no subject in float64 or less could tell one set of balls from the other."""
+    for name, array in own.items():
+        pairs = zip(array.ravel(), other[name].ravel(), strict=True)
+        if any(not abs(a - b) <= abs(a) * ROUNDING for a, b in pairs if a.is_finite() or b.is_finite()):
+            return False
+    return True
+
+
+def _kinds(outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Of each element: NaN, ±inf or finite, as a number."""
+    arrays = {name: np.asarray(output, dtype=np.float64) for name, output in outputs.items()}
+    return {
+        name: np.where(np.isnan(array), 2.0, np.where(np.isinf(array), np.sign(array), 0.0))
+        for name, array in arrays.items()
+    }
+
+
+class EntryTrials:
+    """The corpus of an entry in one dtype: the cases that ``verify`` runs, mode by mode in turn."""
+
+    def __init__(self, bench: Bench, entry: Any, dtype: str, cases: int, seed: int) -> None:
+        ledger = load_ledger()
+        self.bench, self.dtype = bench, dtype
+        by_mode = [list(_cases(entry, dtype, mode, cases, seed)) for mode in modes_of(entry, ())]
+        longest = max(map(len, by_mode), default=0)
+        turns = [made[index] for index in range(longest) for made in by_mode if index < len(made)]
+        turns.sort(key=lambda case: elements(case) > SMALL)
+        self._trials = [EntryTrial(bench, entry, case, ledger) for case in turns]
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __iter__(self) -> Iterator[EntryTrial]:
+        return iter(self._trials)
+
+    def first(self, number: int) -> list[EntryTrial]:
+        """So many of the trials that ran, small ones."""
+        small = (trial for trial in self if trial.small and trial.ran)
+        return [trial for trial, _ in zip(small, range(number), strict=False)]
+
+
+def _cases(entry: Any, dtype: str, mode: str, cases: int, seed: int) -> Iterator[Case]:
+    total = corpus_size(entry, dtype, mode, cases, seed)
+    return cases_of(Piece(entry.name, dtype, "cpu", "contiguous", mode, cases, seed, 0, total))

@@ -1,0 +1,142 @@
+"""The audit of step rules, schedules and what goes around them: a sample is killed, and a blind judge is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradcheck.audit.entries.killing import entry_fate
+from gradcheck.audit.entries.mutants import EntryMutant, entry_mutants
+from gradcheck.audit.entries.trials import EntryTrials, distance
+from gradcheck.audit.entries.worker import audit_entry, bench_of
+from gradcheck.audit.findings import Fate, OperationAudit, Plan
+from gradcheck.reference.registry import Entry, entries, entry_named
+from gradcheck.subject.facts import use_one_thread
+
+PLAN = Plan(("float64", "bfloat16"), cases=40, seed=0, sample=6, seeds=1)
+SAMPLED = (
+    "optim.SGD",
+    "optim.lr_scheduler.StepLR",
+    "nn.utils.clip_grads_with_norm_",
+    "optim.swa_utils.AveragedModel",
+    "amp.GradScaler",
+)
+AUDITED = [name for name, entry in entries().items() if entry.kind not in ("operation", "integer")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    use_one_thread()
+
+
+def fates(name: str, cases: int = 24, operator: str = "", before: str = "", after: str = "") -> Iterator[Fate]:
+    """Fates, in float64, of the mutants with these words."""
+    entry: Any = entry_named(name)
+    bench = bench_of(entry)
+    corpora = {"float64": EntryTrials(bench, entry, "float64", cases, 0)}
+    for mutant in entry_mutants(entry, bench):
+        if operator in mutant.operator and before in mutant.before and after in mutant.after:
+            yield entry_fate(mutant, corpora)
+
+
+@pytest.fixture(scope="module", params=SAMPLED)
+def audited(request: pytest.FixtureRequest) -> OperationAudit:
+    return audit_entry(entry_named(request.param), PLAN)
+
+
+def test_a_sample_is_killed(audited: OperationAudit) -> None:
+    assert not [fate.diff for fate in audited.of("survived")]
+    assert audited.of("killed")
+
+
+def test_tampered_observations_are_noticed(audited: OperationAudit) -> None:
+    assert not [catch for catch in audited.tamper_survivors if catch.struck]
+    assert sum(catch.cases > 0 for catch in audited.catches) > 10
+
+
+def test_no_error_is_too_large_to_be_reported(audited: OperationAudit) -> None:
+    assert audited.sensitivities
+    assert all(line.roundoffs < np.inf for line in audited.sensitivities)
+
+
+@pytest.mark.parametrize("name", AUDITED)
+def test_everything_that_is_judged_has_mutants(name: str) -> None:
+    entry = entry_named(name)
+    found = [mutant for mutant, _ in zip(entry_mutants(entry, bench_of(entry)), range(20), strict=False)]
+    assert len(found) >= 5
+    assert all(mutant.entry is not entry for mutant in found)
+
+
+#: What the issue names, as changes of the rules' text: optimizer, before, after
+NAMED = [
+    ("optim.Adam", "denominator = stored(stored(root / correction) + eps)", "- eps"),
+    ("optim.Adam", "if decoupled_weight_decay:", "if False:"),
+    ("optim.Adam", "grad = -grad if maximize else grad", "grad = grad if maximize else grad"),
+    ("optim.SGD", "buffer = stored(state.momentum_buffer * momentum)", "1.0 + dampening"),
+    ("optim.lr_scheduler.ExponentialLR", "return {'lr': lr * gamma ** t}", "gamma * gamma"),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after"), NAMED[:4])
+def test_a_mutant_of_a_rule_is_killed(name: str, before: str, after: str) -> None:
+    found = list(fates(name, before=before, after=after))
+    assert found
+    for fate in found:
+        assert fate.kind == "killed"
+        assert fate.kills["float64"].case.startswith(name)
+
+
+def test_a_wrong_route_is_shown_by_the_certificate() -> None:
+    """A route that is another schedule widens nothing, so PyTorch alone cannot show it."""
+    found = list(fates("optim.lr_scheduler.ExponentialLR", cases=8, before="return lr * gamma if t > 0 else lr"))
+    ways = {kill.how for fate in found for kill in fate.kills.values()}
+    assert {fate.kind for fate in found} <= {"killed", "equivalent", "bound only"}
+    assert any("two schedules" in how for how in ways)
+
+
+def test_equal_values_are_recognised() -> None:
+    """``stored`` changes no value; a mutant that puts operands the other way round is no fault."""
+    entry: Any = entry_named("optim.SGD")
+    bench = bench_of(entry)
+    corpora = {"float64": EntryTrials(bench, entry, "float64", 8, 0)}
+
+    def commuted(param: Any, grad: Any, state: Any, t: Any, **options: Any) -> Any:
+        after, kept = entry.function(param, grad, state, t, **options)
+        return 1.0 * after, kept
+
+    commuted.__signature__ = __import__("inspect").signature(entry.function)  # type: ignore[attr-defined]
+    same = EntryMutant(replace(entry, function=commuted), "operator", "sgd", 1, "a", "1.0 * a")
+    assert entry_fate(same, corpora).kind in ("equivalent", "bound only")
+
+
+def test_a_fault_on_another_device_is_not_called_equivalent() -> None:
+    """Capturable steps run on CUDA alone; nothing here can show what is wrong with them."""
+    found = list(fates("optim.Adamax", cases=8, before="stored(exp_inf) * (-correction / lr)", operator="sign"))
+    assert [fate.kind for fate in found] == ["elsewhere"] * len(found)
+    assert found
+
+
+def test_a_blind_judge_leaves_survivors(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gradcheck.audit.entries.steps import StepBench
+
+    sighted = StepBench.judge
+
+    def blind(self: Any, entry: Entry, *more: Any) -> Any:
+        return [replace(verdict, status="agrees", witness=None) for verdict in sighted(self, entry, *more)]
+
+    monkeypatch.setattr(StepBench, "judge", blind)
+    done = audit_entry(entry_named("optim.SGD"), replace(PLAN, dtypes=("float64",), cases=8))
+    assert len(done.of("survived")) >= 3
+    assert len([catch for catch in done.tamper_survivors if catch.struck]) > 5
+
+
+def test_distances_of_outputs() -> None:
+    own = {"param": np.array([1.0, np.nan, np.inf])}
+    assert distance(own, {"param": np.array([1.0, np.nan, np.inf])}) == 0.0
+    assert distance(own, {"param": np.array([0.75, np.nan, np.inf])}) == 0.25
+    assert distance(own, {"param": np.array([1.0, 0.0, np.inf])}) == np.inf
+    assert distance(own, {"other": np.array([1.0])}) == np.inf
