@@ -189,7 +189,7 @@ class EntryTrial:
 
 
 ROUNDING = 2.0**-51
-"""Relative distance of numbers that float64 does not tell apart: of a constant rounded to float64, and one that is not."""
+"""Relative distance of numbers that float64 does not tell apart: a constant that was rounded, and one that was not."""
 
 
 def _within_a_rounding(own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:

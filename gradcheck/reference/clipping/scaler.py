@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, as_dtype, number, rounding_model
 from gradcheck.arithmetic.running import lift, lift_array
+from gradcheck.formats import format_named
 from gradcheck.reference.registry import enter
 
 __all__ = ["EVENTS", "SCALER", "Scaler", "bounded_history", "gradients_of_history", "scaler_history"]
@@ -17,8 +18,8 @@ __all__ = ["EVENTS", "SCALER", "Scaler", "bounded_history", "gradients_of_histor
 EVENTS = ("ok", "inf", "-inf", "nan")
 """What a step of a history meets: finite gradients, or one element that is not."""
 
-LARGEST = float(np.finfo(np.float32).max)
-"""Of the scale, which is kept in float32 whatever the gradients are in."""
+SINGLE = format_named("float32")
+"""The format of the scale, whatever the gradients are in."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Scaler:
             "grad": draw.array(
                 (steps, draw.choice((3, 1, 8, 17))), ("ordinary", "wide", "integers", "subnormal", "huge")
             ),
-            "init_scale": draw.choice((1024.0, 65536.0, 1.0, 3.0, LARGEST / 2.0)),
+            "init_scale": draw.choice((1024.0, 65536.0, 1.0, 3.0, 2.0**126)),
             "growth_factor": draw.choice((2.0, 1.5, 1024.0)),
             "backoff_factor": draw.choice((0.5, 0.3, 0.001)),
             "growth_interval": draw.choice((2, 1, 3, 2000)),
@@ -108,7 +109,7 @@ def scaler_history(
             count += 1
             if count == growth_interval:
                 larger = scale * growth_factor
-                scale, count = (larger if float(larger) <= LARGEST else scale), 0
+                scale, count = (scale if np.isinf(SINGLE.round(float(larger))) else larger), 0
         else:
             scale, count = scale * backoff_factor, 0
         scales.append(scale)
@@ -142,5 +143,5 @@ def bounded_history(entry: Scaler, arguments: dict[str, Any], dtype: str, device
 
 def _overflown(scales: Bounded) -> Bounded:
     """The scales as they are stored: one beyond the largest number of float32 is inf for certain."""
-    over = scales.value > LARGEST * (1.0 + rounding_model("float32").unit)
+    over = np.isinf(SINGLE.round(scales.value))
     return Bounded(np.where(over, np.inf, scales.value), np.where(over, 0.0, scales.full_bound()), scales.model)
