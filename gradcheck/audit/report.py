@@ -41,7 +41,7 @@ def audit(
     judge: Judge | None = None,
     progress: Progress = lambda *_: None,
 ) -> AuditReport:
-    """Audit operations, step rules, schedules and the rest: the corpus that ``gradcheck verify`` runs for ``cases`` and ``seed``.
+    """Audit operations, step rules and the rest on the corpus that ``gradcheck verify`` runs for cases and seed.
 
     sample: so many mutants of each operation, chosen by the seed (None: all); seeds: runs from which the sensitivity is
     taken (5, or 2 of a sample; of fewer than 20 all have to report it); modes: each is audited by itself; every_dtype:
