@@ -236,4 +236,4 @@ class EntryTrials:
 
 def _cases(entry: Any, dtype: str, mode: str, cases: int, seed: int) -> Iterator[Case]:
     total = corpus_size(entry, dtype, mode, cases, seed)
-    return cases_of(Piece(entry.name, dtype, "cpu", "contiguous", mode, cases, seed, 0, total))
+    return cases_of(Piece(entry.name, dtype, "cpu", "contiguous", (mode,), cases, seed, 0, total))
