@@ -68,7 +68,11 @@ def _with_the_true_values(mutant: EntryMutant, corpora: Mapping[str, EntryTrials
 def _judged(mutant: EntryMutant, trial: EntryTrial) -> str | bool:
     """How the mutant's bounds are shown to be wrong, in words; or whether they are the true ones."""
     same = True
-    for verdict in trial.judged(mutant.entry):
+    try:
+        verdicts = trial.judged(mutant.entry)
+    except Exception as error:  # a wrong formula may raise anything, in running error alone as well
+        return f"by contract: it raises {type(error).__name__}"
+    for verdict in verdicts:
         if verdict.output not in trial.verdicts:
             return f"{verdict.output} is new"
         own = trial.verdicts[verdict.output]

@@ -12,8 +12,9 @@ import numpy as np
 from gradcheck.arithmetic import ball_precision, balls
 from gradcheck.audit.entries.bench import Bench, Place, float64
 from gradcheck.audit.equivalence import BITS, compare
-from gradcheck.audit.trials import SMALL, elements
+from gradcheck.audit.trials import SMALL
 from gradcheck.cases.case import Case
+from gradcheck.cases.draw import elements
 from gradcheck.errors import ContractError
 from gradcheck.run.plan import Piece, cases_of, corpus_size, modes_of
 from gradcheck.verdict.ledger import Ledger, load_ledger

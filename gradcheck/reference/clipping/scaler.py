@@ -109,7 +109,7 @@ def scaler_history(
             count += 1
             if count == growth_interval:
                 larger = scale * growth_factor
-                scale, count = (scale if np.isinf(SINGLE.round(float(larger))) else larger), 0
+                scale, count = (scale if np.isinf(SINGLE.round(np.float64(larger))) else larger), 0
         else:
             scale, count = scale * backoff_factor, 0
         scales.append(scale)
