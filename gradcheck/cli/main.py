@@ -17,6 +17,7 @@ from gradcheck.cli.kinks import kinks
 from gradcheck.cli.ledger import ledger
 from gradcheck.cli.records import merge, runs
 from gradcheck.cli.report import report
+from gradcheck.cli.reproduce import reproduce
 from gradcheck.cli.show import show
 from gradcheck.cli.verify import verify
 from gradcheck.cli.walkthrough import walkthrough
@@ -105,5 +106,7 @@ def replay(case: str, ledger_file: str | None) -> None:
     sys.exit(int(failed))
 
 
-for _command in (verify, certify, audit, coverage, kinks, report, show, walkthrough, runs, merge, diff, ledger):
+for _command in (
+    verify, certify, audit, coverage, reproduce, kinks, report, show, walkthrough, runs, merge, diff, ledger,
+):  # fmt: skip
     main.add_command(_command)

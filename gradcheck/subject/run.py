@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from gradcheck.cases.case import Case
+from gradcheck.cases.inputs import cotangent_of
 from gradcheck.cases.modes import oracle_of
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation, operation_named
+from gradcheck.subject.modes import Call
 from gradcheck.subject.prepare import Prepared, modes
 from gradcheck.subject.settings import applied, unavailable
-from gradcheck.subject.tensors import array_and_bits, dtype_name
+from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor
 
-__all__ = ["Observed", "Operation", "run_case"]
+__all__ = ["Observed", "Operation", "run_case", "run_rows"]
 
 _NO_KERNEL = re.compile(
     r"not implemented|does not support it|(does not|doesn't) currently support|"
@@ -49,6 +53,37 @@ def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subjec
 
     Warnings of PyTorch about what was asked for are not errors here; exceptions become an outcome.
     """
+    return _observed(operation, case, arguments, subject, lambda call: call)
+
+
+def run_rows(
+    operation: Reference,
+    case: Case,
+    arguments: dict[str, Any],
+    cut: tuple[str, ...],
+    rows: tuple[int, int],
+    subject: Operation | None = None,
+) -> Observed:
+    """Run some rows of the case alone: of the arrays in ``cut``, and of the cotangent of the whole."""
+    start, stop = rows
+    length = len(arguments[cut[0]])
+    some = {name: value[start:stop] if name in cut else value for name, value in arguments.items()}
+
+    def cotangent(output: str, value: torch.Tensor) -> torch.Tensor:
+        name = dtype_name(value)
+        whole = cotangent_of(case, (length, *value.shape[1:]), name, output)
+        return to_tensor(whole[start:stop], name, case.device)
+
+    return _observed(operation, case, some, subject, lambda call: replace(call, cotangent=cotangent))
+
+
+def _observed(
+    operation: Reference,
+    case: Case,
+    arguments: dict[str, Any],
+    subject: Operation | None,
+    altered: Callable[[Call], Call],
+) -> Observed:
     oracle_of(case.mode)
     if reason := unavailable(case.setting):
         return Observed("unsupported", reason)
@@ -57,7 +92,7 @@ def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subjec
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with applied(case.setting):
-                outputs = modes()[case.mode](prepared.call())
+                outputs = modes()[case.mode](altered(prepared.call()))
             prepared.check_untouched()
     except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
         words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
