@@ -22,8 +22,12 @@ FAILING = ("deviates", "raises", "crashed", "timed out")
 
 
 def class_of(status: str, known: bool) -> str:
-    """The class of a verdict, or of a place by its worst status."""
-    return "known" if known else "deviates" if status in FAILING else status
+    """The class of a verdict; what PyTorch lacks (an older one: absent) counts as unsupported."""
+    if known:
+        return "known"
+    return {"agrees": "agrees", "coarse": "coarse", "unsupported": "unsupported", "absent": "unsupported"}.get(
+        status, "deviates"
+    )
 
 
 def figure(value: float) -> float | str | None:
@@ -34,21 +38,40 @@ def figure(value: float) -> float | str | None:
 
 
 def overview(record: Record, run: Run) -> dict[str, Any]:
-    """``axes``: names by axis; ``cells``: for each place the numbers of its names, counts by class and figures."""
+    """``axes``: names by axis; ``cells``: for each place the numbers of its names, counts by class and figures.
+
+    The figures are the worst error/bound of the gravest class there, and the median and the worst ulp of all.
+    """
     axes: dict[str, dict[str, int]] = {axis: {} for axis in AXES}
-    cells = [_cell(found, axes) for found in record.figures(run, AXES)]
+    worst = _worst_by_class(record, run)
+    cells = [_cell(found, axes, worst) for found in record.figures(run, AXES)]
     names = {axis: list(numbers) for axis, numbers in axes.items()}
     return {"axes": names, "cells": cells, "families": [family_of(name) for name in names["operation"]]}
 
 
-def _cell(found: Figures, axes: dict[str, dict[str, int]]) -> list[Any]:
+def _worst_by_class(record: Record, run: Run) -> dict[tuple[str, ...], float]:
+    """By place and class the worst error/bound, where one was compared."""
+    axes = ", ".join(AXES)
+    sql = f"""SELECT {axes}, v.status, v.entry IS NOT NULL AS known, max(v.error_over_bound) FROM verdicts v
+        JOIN cases c ON c.id = v.case_id WHERE v.run = ? AND v.error_over_bound IS NOT NULL
+        GROUP BY {axes}, v.status, known"""
+    worst: dict[tuple[str, ...], float] = {}
+    for *place, status, known, ratio in record.rows(sql, run.number):
+        key = (*place, class_of(status, bool(known)))
+        worst[key] = max(worst.get(key, 0.0), ratio)
+    return worst
+
+
+def _cell(found: Figures, axes: dict[str, dict[str, int]], worst: dict[tuple[str, ...], float]) -> list[Any]:
     place = [axes[axis].setdefault(found.place[axis], len(axes[axis])) for axis in AXES]
     counts = dict.fromkeys(CLASSES, 0)
     for status, count in found.statuses.items():
         counts[class_of(status, known=False)] += count
     counts["known"] = found.known
     counts["deviates"] -= found.known
-    figures = (found.worst, found.median, found.worst_ulp)
+    gravest = next(name for name, count in counts.items() if count)
+    key = (*(found.place[axis] for axis in AXES), gravest)
+    figures = (worst.get(key, math.nan), found.median, found.worst_ulp)
     return [*place, *counts.values(), *(figure(value) for value in figures)]
 
 

@@ -53,7 +53,6 @@ def page(
     drawn: dict[str, Any] = {"inputs": {}, "curves": {}, "facts": {}}
     if with_curves:
         drawn = curves(_cpu_places(record, run), told)
-    judged = drawn["facts"]
     changed = difference(comparison) if comparison else None
     data = {
         **found,
@@ -62,7 +61,7 @@ def page(
         "entries": bad["entries"],
         "difference": changed,
         "inputs": drawn["inputs"],
-        "judged": f"PyTorch {judged['torch']} on this CPU ({judged['cpu_capability']})" if judged else "",
+        "judged": _judged_by(drawn["facts"], run),
     }
     told("formulas")
     refused = _unsupported(record, run)
@@ -105,6 +104,16 @@ def _embedded(content: Any) -> Any:
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
+def _judged_by(facts: dict[str, Any], run: Run) -> str:
+    """Who computed the error curves; it need not be who made the run."""
+    if not facts:
+        return ""
+    words = f"PyTorch {facts['torch']} on this CPU ({facts['cpu_capability']})"
+    if (facts["torch"], facts["cpu_capability"]) == (run.torch, run.cpu_capability):
+        return words
+    return f"{words}, while the run was made by PyTorch {run.torch} ({run.cpu_capability})"
+
+
 def _cpu_places(record: Record, run: Run) -> list[tuple[str, str]]:
     """Operations and dtypes that the run judged on the CPU by backward: of these, curves can be drawn here."""
     sql = """SELECT DISTINCT c.operation, c.dtype FROM verdicts v JOIN cases c ON c.id = v.case_id
@@ -115,7 +124,7 @@ def _cpu_places(record: Record, run: Run) -> list[tuple[str, str]]:
 def _unsupported(record: Record, run: Run) -> dict[str, list[dict[str, Any]]]:
     """By operation: in which dtypes and modes PyTorch says that it has no kernel, in its words."""
     sql = """SELECT c.operation, c.dtype, c.mode, v.words, count(*) FROM verdicts v JOIN cases c ON c.id = v.case_id
-        WHERE v.run = ? AND v.status = 'unsupported' GROUP BY c.operation, c.dtype, c.mode, v.words
+        WHERE v.run = ? AND v.status IN ('unsupported', 'absent') GROUP BY c.operation, c.dtype, c.mode, v.words
         ORDER BY c.operation, count(*) DESC LIMIT 5000"""
     found: dict[str, list[dict[str, Any]]] = {}
     for operation, dtype, mode, words, count in record.rows(sql, run.number):

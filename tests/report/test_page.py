@@ -67,6 +67,16 @@ def test_counts_and_figures_are_those_of_the_record(tmp_path):
     assert about["families"] == ["rectifier", "activation"]
 
 
+def test_the_figure_of_a_place_is_that_of_its_gravest_class(tmp_path):
+    coarse = verdict(number=0, status="coarse", error_over_bound=500.0, dtype="float16")
+    raising = verdict(number=1, dtype="float16", status="raises", error_over_bound=float("nan"))
+    for beside, worst in (([], 500.0), ([deviating(3.0, number=1, dtype="float16")], 3.0), ([raising], None)):
+        (tmp_path / "record.db").unlink(missing_ok=True)
+        with opened(tmp_path, [coarse, verdict(number=2, dtype="float16"), *beside]) as source:
+            (cell,) = overview(source, source.run())["cells"]
+        assert cell[12] == worst
+
+
 def test_the_worst_of_each_sort_is_told_with_its_replay_line(tmp_path):
     found = [deviating(ratio, number=k) for k, ratio in enumerate((3.0, 9.0, 5.0))]
     found.append(deviating(4.0, dtype="float64"))
@@ -181,13 +191,16 @@ def test_of_two_runs_the_page_says_what_changed(tmp_path):
 
 def test_curves_are_in_the_page(tmp_path):
     path, target = tmp_path / "record.db", tmp_path / "report.html"
-    record(path, list(verdicts(operations=("nn.functional.relu", "nn.functional.layer_norm"), dtypes=("float32",))))
+    record(path, list(verdicts(operations=("nn.functional.relu", "nn.functional.layer_norm"), dtypes=("float32",))),
+           facts={"torch": "2.0.9"})  # fmt: skip
     assert call(path, "-o", target).exit_code == 0
     text = target.read_text(encoding="utf-8")
     details = [json.loads(part) for part in re.findall(r'id="op-\d+">(.*?)</script>', text, re.DOTALL)]
     assert set(details[0]["curves"]["float32"]) == {"value", "grad[x]"}
     assert details[1]["curves"] is None
-    assert data_of(text)["judged"].startswith("PyTorch ")
+    judged = data_of(text)["judged"]
+    assert judged.startswith("PyTorch ")
+    assert judged.endswith("while the run was made by PyTorch 2.0.9 (AVX2)")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database at all", b"SQLite format 3\x00 and then nothing"])

@@ -1,15 +1,16 @@
 // A heat map: a table of links, one tab stop, arrow keys between cells.
 function together(cells) {
-  // Counts add up; the figures are the worst (of medians: the largest).
+  // Counts add up; the figures are the worst of the gravest class, the largest of medians, and the worst ulp.
   const counts = [0, 0, 0, 0, 0], figures = [null, null, null];
+  for (const cell of cells) for (let k = 0; k < 5; k++) counts[k] += cell[COUNTS + k];
+  const gravest = counts.findIndex((n) => n > 0);
   for (const cell of cells) {
-    for (let k = 0; k < 5; k++) counts[k] += cell[COUNTS + k];
-    for (let k = 0; k < 3; k++) {
+    for (let k = cell[COUNTS + gravest] ? 0 : 1; k < 3; k++) {
       const value = cell[WORST + k];
       if (value !== null && (figures[k] === null || value > figures[k])) figures[k] = value;
     }
   }
-  return { counts, figures, total: counts.reduce((a, b) => a + b, 0), kind: CLASSES[counts.findIndex((n) => n > 0)] };
+  return { counts, figures, total: counts.reduce((a, b) => a + b, 0), kind: CLASSES[gravest] };
 }
 
 const MEASURES = { worst: 0, median: 1, ulp: 2 };
@@ -17,18 +18,18 @@ const MEASURE_WORDS = { worst: "worst error/bound", median: "typical error/bound
 
 function depth(kind, value, measure) {
   // How strong the colour is, in per cent. The class has its own colour and sign, so this only refines.
-  if (kind === "unsupported" || value === null) return 10;
   if (kind === "deviates") return 45;
   if (kind === "known" || kind === "coarse") return 30;
+  if (kind === "unsupported" || value === null) return 10;
   return measure === "ulp" ? 6 + 24 * Math.min(1, Math.log10(1 + value) / 3) : 6 + 30 * Math.min(1, value);
 }
 
 function cellHtml(found, measure, words, link, stop) {
   const value = found.figures[MEASURES[measure]];
   const counts = CLASSES.map((name, k) => [name, found.counts[k]]).filter(([, n]) => n).map(([name, n]) => `${grouped(n)} ${name}`);
-  // What raises or crashes has no figure; that of the other verdicts would look as if all were well.
-  const silent = found.kind === "deviates" && measure === "worst" && !(value > 1);
-  const text = found.kind === "unsupported" ? "n/a" : silent ? "fails" : figure(value);
+  // What raises or crashes has no figure.
+  const silent = { deviates: "fails", known: "fails", unsupported: "n/a" }[found.kind];
+  const text = silent && value === null ? silent : figure(value);
   const label = `${words}: ${MEASURE_WORDS[measure]} ${text}; ${counts.join(", ")}`;
   return `<a class="cell c-${found.kind}" style="--l:${depth(found.kind, value, measure).toFixed(0)}" href="${esc(link)}" ` +
     `tabindex="${stop ? 0 : -1}" aria-label="${esc(label)}" title="${esc(label)}"><span class="glyph" aria-hidden="true"></span>${text}</a>`;
