@@ -5,6 +5,7 @@ Nothing here imports torch before a test needs it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,8 @@ settings.load_profile("default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gradcheck", "what to judge")
-    group.addoption("--device", action="append", metavar="D", help="cpu (default), cuda or cuda:N; repeatable")
+    devices = "cpu (default), cuda, cuda:N, another accelerator, or simulated (see tests/simulated); repeatable"
+    group.addoption("--device", action="append", metavar="D", help=devices)
     group.addoption("--dtype", action="append", metavar="D", help=f"{', '.join(FORMATS)}; repeatable; default: all")
     group.addoption(
         "--operation",
@@ -52,11 +54,23 @@ def pytest_configure(config: pytest.Config) -> None:
             select(config.getoption("operation"))
         for device in chosen(config, "device"):
             if device != "cpu":
-                from gradcheck.subject.facts import check_device
+                from gradcheck.subject.devices import check_device
 
+                if device.partition(":")[0] == "simulated":
+                    _simulate()
                 check_device(device)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _simulate() -> None:
+    """Make the simulated accelerator known; raises UsageError where that is not possible."""
+    from tests.simulated.backend import install
+
+    try:
+        install()
+    except RuntimeError as error:
+        raise UsageError(f"device 'simulated': {error}.") from None
 
 
 def chosen(config: pytest.Config, option: str) -> tuple[str, ...]:
@@ -88,17 +102,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if missing():
             pytest.skip(f"browser checks were not run: {missing()}")
-    if item.get_closest_marker("cuda"):
-        from gradcheck.subject.facts import check_device
+    if item.get_closest_marker("cuda") and _absence_of_cuda():
+        pytest.skip(f"{WITHOUT_CUDA}: {_absence_of_cuda()}")
 
-        try:
-            check_device("cuda")
-        except UsageError as error:
-            pytest.skip(f"CUDA checks were not run: {error}")
+
+WITHOUT_CUDA = "not run without CUDA"
+
+
+@functools.cache
+def _absence_of_cuda() -> str:
+    """Why PyTorch cannot compute on CUDA here; empty where it can."""
+    from gradcheck.subject.devices import check_device
+
+    try:
+        check_device("cuda")
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests recorded as ``note``: information, such as results that depend on an element's place."""
+    """How many tests were not run for want of CUDA; and what tests recorded as ``note``, such as results that depend on
+    an element's place."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if WITHOUT_CUDA in str(report.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"cuda: {len(skipped)} tests were not run: {_absence_of_cuda()}")
     notes = dict.fromkeys(_notes(terminalreporter))
     if notes:
         terminalreporter.section("notes of gradcheck")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.accuracy import ACCURACY
+from gradcheck.arithmetic.accuracy import largest_error
 from gradcheck.arithmetic.carrier import CARRIER_BITS, WIDE
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.formats import Format
@@ -72,7 +72,7 @@ class Machine:
         """
         exact = np.asarray(function(argument), dtype=WIDE)
         if self.random:
-            ulps, library = ACCURACY[name][self.model.device], self.model.library
+            ulps, library = largest_error(name, self.model.device), self.model.library
             share = self.draw(257, exact.size).reshape(exact.shape) / WIDE(128) - 1
             off = self._round(exact * (1 + share * (2 * ulps - 1) * library.roundoff), library)
             exact = np.where(np.isfinite(argument), off, exact)

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.accuracy import ACCURACY
+from gradcheck.arithmetic.accuracy import ACCURACY, largest_error, reciprocal_root
 from gradcheck.arithmetic.carrier import HAS_WIDE, OWN_ROUNDOFF, WIDE, WIDE_ROUNDOFF
+from gradcheck.arithmetic.products import PLAIN, Products
 from gradcheck.formats import FORMATS, Format, format_named
 
 __all__ = ["FAILURE_PROBABILITY", "GRADES", "RoundingModel", "rounding_model"]
@@ -48,9 +49,10 @@ class RoundingModel:
     work: the format that arithmetic is done in; store: the format of tensors in memory; library: the format that
     elementary functions are computed in; blocks: in how many blocks of rows the evaluation is done, which sums over
     the batch have to know; flushed: whether subnormal numbers are flushed to zero, operands as well as results;
-    factors: the unit roundoff that factors of matrix products are rounded with first, 0 where they are not; narrows:
-    whether operands are numbers of a wider format, and rounded to the storage format first; wide: whether values for a
-    float64 are carried in a wider float (see ``carrier``), so that the bound holds the subject's rounding alone.
+    narrows: whether operands are numbers of a wider format, and rounded to the storage format first; wide: whether
+    values for a float64 are carried in a wider float (see ``carrier``), so that the bound holds the subject's rounding
+    alone; products: how matrices are multiplied; factors and accumulator: what that means here, the relative error that
+    factors are rounded with first (0: none) and the format that partial sums may be kept in (None: the working one).
     """
 
     work: Format
@@ -60,9 +62,11 @@ class RoundingModel:
     grade: str = "agrees"
     blocks: int = 1
     flushed: bool = False
-    factors: float = 0.0
     narrows: bool = False
     wide: bool = False
+    products: Products = PLAIN
+    factors: float = field(init=False)
+    accumulator: Format | None = field(init=False)
     carrier: type[np.floating[Any]] = field(init=False)
     own: float = field(init=False)
     unit: float = field(init=False)
@@ -74,6 +78,7 @@ class RoundingModel:
     peak_to_top: float = field(init=False)
     low_precision: bool = field(init=False)
     has_room: bool = field(init=False)
+    reciprocal_root: float = field(init=False)
     _numbers: dict[float | str, Any] = field(init=False, default_factory=dict, repr=False)
     _factors: dict[int, float] = field(init=False, default_factory=dict, repr=False)
 
@@ -84,6 +89,9 @@ class RoundingModel:
         # The reference's own rounding is part of every bound.
         set_(self, "own", WIDE_ROUNDOFF if widened else OWN_ROUNDOFF)
         set_(self, "unit", (self.work.roundoff + self.own) * UPWARD)
+        set_(self, "factors", self.products.factors if self.store.name == "float32" else 0.0)
+        reduces = self.store.name in self.products.reduced and self.rounds_on_store
+        set_(self, "accumulator", self.store if reduces else None)
         # Conversions to and from float16 keep its subnormal numbers whatever the processor is told (Intel, Software
         # Developer's Manual, vol. 1, §14.4.1), and no float16 number is subnormal in float32.
         flushed = self.flushed and self.work.name != "float16"
@@ -96,6 +104,9 @@ class RoundingModel:
         # Whether u·|a| may be evaluated before it is multiplied by |b|: what it loses by underflow, 2^-1075·|b| at the
         # most, is nothing beside η, unless the working format is float64 itself.
         set_(self, "has_room", self.work.name != "float64")
+        # What 1/√x may err beyond a root and a quotient, where it is one function: relative, one ulp being 2u at most.
+        ulps = reciprocal_root(self.device)
+        set_(self, "reciprocal_root", 0.0 if ulps is None else 2.0 * ulps * self.library.roundoff * UPWARD)
         # A value that may overflow has at least this rounding error: one comparison of the largest bound finds it.
         set_(self, "alarm", self.work.largest * self.work.roundoff * 0.5)
         # Below this, room is left for every rounding of the estimate itself.
@@ -117,7 +128,7 @@ class RoundingModel:
         One ulp is at most 2u of the value. Where arithmetic is done in a narrower format than the library's (`coarse`),
         the result is rounded to it once more.
         """
-        ulps, own = ACCURACY[name][self.device], ACCURACY[name]["wide" if self.carries_wide else "reference"]
+        ulps, own = largest_error(name, self.device), ACCURACY[name]["wide" if self.carries_wide else "reference"]
         error = 2.0 * (ulps * self.library.roundoff + own * self.own) * UPWARD
         return error + self.work.roundoff if self.library.precision > self.work.precision else error
 
@@ -134,16 +145,32 @@ class RoundingModel:
     def _sum_factor(self, additions: int) -> float:
         u = self.unit
         probable = math.expm1(min(LAMBDA * math.sqrt(additions) * u + additions * u * u / (1.0 - u), 700.0))
-        certain = additions * u / (1.0 - additions * u) if additions * u < 1.0 else math.inf
-        return min(probable, certain)
+        return min(probable, _gamma(additions, u))
+
+    def product_factor(self, terms: int) -> float:
+        """What Σ|a·b| is multiplied by to bound the rounding of a sum of ``terms`` products, in any order.
+
+        n products and n - 1 additions: γ as for a sum of n + 1. Chopped additions err to one side, by up to 2u each, so
+        that only Higham's γ holds for them; a reduction in the storage format adds its own.
+        """
+        chops = self.products.chopped and (self.factors > 0.0 or self.rounds_on_store)
+        factor = _gamma(terms, 2.0 * self.unit) if chops else self.sum_factor(terms + 1)
+        if self.accumulator is None:
+            return factor
+        return ((1.0 + factor) * (1.0 + _gamma(terms, self.accumulator.roundoff)) - 1.0) * UPWARD
 
     def casting_to(self, dtype: str) -> RoundingModel:
         """The model of the same kind of computation in another dtype."""
-        model = _model(dtype, self.device, self.grade, self.flushed, self.factors, self.narrows, self.wide)
+        model = _model(dtype, self.device, self.grade, self.flushed, self.narrows, self.wide, self.products)
         return model.in_blocks(self.blocks)
 
     def in_blocks(self, blocks: int) -> RoundingModel:
         return self if blocks == self.blocks else replace(self, blocks=blocks)
+
+
+def _gamma(n: int, u: float) -> float:
+    """γ_n = n·u/(1 - n·u), inf where that is not defined (Higham 2002, §3.1)."""
+    return n * u / (1.0 - n * u) if n * u < 1.0 else math.inf
 
 
 def rounding_model(
@@ -152,23 +179,22 @@ def rounding_model(
     grade: str = "agrees",
     *,
     flushed: bool = False,
-    factors: float = 0.0,
     narrows: bool = False,
     wide: bool = False,
+    products: Products = PLAIN,
 ) -> RoundingModel:
     """The model for tensors of ``dtype`` on a device type, for one of :data:`GRADES`; the same one for the same words.
 
     Kernels for float16 and bfloat16 compute in float32 and round once where they store; under `coarse` they may round
-    every operation to the storage dtype. In float32 and float64 the two grades are the same. flushed, factors (which
-    concern float32 alone), narrows and wide: as of RoundingModel.
+    every operation to the storage dtype. In float32 and float64 the two grades are the same. flushed, narrows, wide and
+    products: as of RoundingModel.
     """
-    factors = factors if dtype == "float32" else 0.0
-    return _model(dtype, device.partition(":")[0], grade, flushed, factors, narrows, wide)
+    return _model(dtype, device.partition(":")[0], grade, flushed, narrows, wide, products)
 
 
 @cache
 def _model(
-    dtype: str, device: str, grade: str, flushed: bool, factors: float, narrows: bool, wide: bool
+    dtype: str, device: str, grade: str, flushed: bool, narrows: bool, wide: bool, products: Products
 ) -> RoundingModel:
     store = format_named(dtype)
     compute = FORMATS["float32"] if store.bits == 16 else store
@@ -180,7 +206,7 @@ def _model(
         device=device,
         grade=grade,
         flushed=flushed,
-        factors=factors,
         narrows=narrows,
         wide=wide,
+        products=products,
     )

@@ -31,7 +31,7 @@ class Bounded(Composite):
     for most operations, that nothing can overflow.
     """
 
-    __slots__ = ("_magnitude", "bound", "model", "top", "value")
+    __slots__ = ("_magnitude", "bound", "is_root", "model", "top", "value")
     ufuncs: ClassVar[dict[Any, Any]] = {}
     functions: ClassVar[dict[Any, Any]] = {}
     priority = 1
@@ -43,6 +43,8 @@ class Bounded(Composite):
         self.model = model
         self.top = top
         self._magnitude: Any = None
+        self.is_root = False
+        """Whether this comes from ``np.sqrt``: its reciprocal is one function on accelerators."""
 
     def __repr__(self) -> str:
         return f"Bounded({self.value!r} ± {self.bound!r})"

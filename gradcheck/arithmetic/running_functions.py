@@ -107,14 +107,14 @@ def _reduce_extremum(pick: Callable[..., Any]) -> Callable[..., Bounded]:
 
 
 def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bounded) -> Bounded:
-    """A sum of ``terms`` products, by matmul or einsum: n products and n - 1 additions, γ as for a sum of n + 1."""
+    """A sum of ``terms`` products, by matmul or einsum, as the model multiplies matrices."""
     model = a.model
     if model.factors:
         a, b = _rounded_factor(a), _rounded_factor(b)
-    factor = model.sum_factor(terms + 1)
+    factor = model.product_factor(terms)
     value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
     bound = magnitude * factor
-    bound += terms * (model.eta + model.least)
+    bound += terms * (model.eta + model.least if model.accumulator is None else model.accumulator.smallest_subnormal)
     spread = None
     for left, right in ((a.magnitude, b.bound), (a.bound, b.magnitude), (a.bound, b.bound)):
         if left is not None and right is not None:
@@ -128,6 +128,10 @@ def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bou
         strange_a, strange_b = ~np.isfinite(a.value) * 1.0, ~np.isfinite(b.value) * 1.0
         return product(strange_a, np.ones(b.shape)) + product(np.ones(a.shape), strange_b) > 0
 
+    if model.accumulator is not None and not top <= model.accumulator.largest:
+        # A partial sum may overflow where it is kept, whatever becomes of the whole.
+        reached = magnitude + bound
+        bound = np.where(np.isfinite(reached) & (reached > model.accumulator.largest), np.inf, bound)
     return _finish_sum(model, value, magnitude, bound, spread, special, top)
 
 

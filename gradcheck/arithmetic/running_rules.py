@@ -132,6 +132,8 @@ def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         return _scale(m, a, 1.0 / float(b.value), value)
     magnitude, divisor = size_of(value), b.magnitude
     bound = _rounding(m, magnitude)
+    if b.is_root and a.bound is None and a.value.ndim == 0 and a.value == 1.0:
+        bound += magnitude * m.reciprocal_root
     if b.bound is not None:
         divisor = _least(b)
         magnitude *= b.bound
@@ -184,7 +186,9 @@ def _sqrt(m: RoundingModel, a: Bounded) -> Bounded:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
         spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
         bound += _nan_below(a, 0.0, np.less, spread)
-    return finish(m, value, bound, a, pole=_everywhere, uncertain=lambda: _below(a, 0.0, np.less))
+    root = finish(m, value, bound, a, pole=_everywhere, uncertain=lambda: _below(a, 0.0, np.less))
+    root.is_root = True
+    return root
 
 
 def _everywhere() -> Any:

@@ -17,7 +17,9 @@ DEFAULT = "default"
 
 SWITCHES: dict[str, tuple[str, ...]] = {
     "autocast": ("float16", "bfloat16"),
+    "benchmark": ("on", "off"),
     "capability": ("default", "avx2", "avx512"),
+    "cudnn": ("on", "off"),
     "denormals": ("flush", "keep"),
     "deterministic": ("on", "off"),
     "matmul": ("highest", "high", "medium"),
@@ -26,9 +28,9 @@ SWITCHES: dict[str, tuple[str, ...]] = {
 }
 """By switch: its positions (a whole number from 1 on where there are none).
 
-``autocast``: the dtype of ``torch.autocast`` around the forward; ``capability``: ATEN_CPU_CAPABILITY, which PyTorch
-reads when it is imported; ``denormals``: ``torch.set_flush_denormal``; ``deterministic``:
-``torch.use_deterministic_algorithms``; ``matmul``: ``torch.set_float32_matmul_precision``; ``mkldnn``: oneDNN's
+``autocast``: the dtype of ``torch.autocast`` around the forward; ``benchmark``: whether cuDNN tries its kernels and
+takes the fastest; ``capability``: ATEN_CPU_CAPABILITY, which PyTorch reads when it is imported; ``cudnn``: cuDNN's
+kernels; ``denormals``: ``torch.set_flush_denormal``; ``deterministic``: ``torch.use_deterministic_algorithms``; ``matmul``: ``torch.set_float32_matmul_precision``; ``mkldnn``: oneDNN's
 kernels; ``threads``: ``torch.set_num_threads``.
 """
 

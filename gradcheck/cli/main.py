@@ -87,7 +87,8 @@ def replay(case: str, ledger_file: str | None) -> None:
 
     if "torch" not in sys.modules:
         os.environ.update(environment_of(parsed.setting))  # which torch reads when it is imported
-    from gradcheck.subject.facts import check_device, use_one_thread
+    from gradcheck.subject.devices import check_device
+    from gradcheck.subject.facts import use_one_thread
     from gradcheck.verdict.kinds import judge
     from gradcheck.verdict.sentence import sentence
 

@@ -70,7 +70,8 @@ def show(
     for dtype in dtypes:
         format_named(dtype)
 
-    from gradcheck.subject.facts import check_device, use_one_thread
+    from gradcheck.subject.devices import check_device
+    from gradcheck.subject.facts import use_one_thread
 
     check_device(device)
     use_one_thread()

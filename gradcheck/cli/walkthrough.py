@@ -42,7 +42,8 @@ def walkthrough(names: tuple[str, ...], device: str, plot_file: str | None, grap
     plot, graph = writable("--plot", plot_file), writable("--graph", graph_file)
     _check_pictures(plot, graph)
 
-    from gradcheck.subject.facts import check_device, use_one_thread
+    from gradcheck.subject.devices import check_device
+    from gradcheck.subject.facts import use_one_thread
 
     check_device(device)
     use_one_thread()

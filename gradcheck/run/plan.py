@@ -35,6 +35,10 @@ COMPILED = 3
 """Drawn cases of a mode that compiles: each is compiled anew, which takes seconds."""
 
 
+NEEDS_ACCELERATOR = ("capturable",)
+"""Modes that PyTorch refuses on the CPU: planned elsewhere, or where they are asked for by name."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """What to verify: operations by full name, places on the axes, and how many cases of each.
@@ -101,6 +105,8 @@ def pieces(selection: Selection) -> list[Piece]:
             cotangents = selection.cotangents if isinstance(entry, Reference) else ("",)
             places = itertools.product(selection.devices, selection.layouts, selection.settings, cotangents)
             for device, layout, setting, cotangent in places:
+                if device == "cpu" and mode in NEEDS_ACCELERATOR and not selection.modes:
+                    continue
                 whole = Piece(
                     name, dtype, device, layout, family, selection.cases, selection.seed, 0, total, setting, cotangent
                 )

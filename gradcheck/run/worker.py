@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from dataclasses import replace
@@ -15,6 +16,10 @@ __all__ = ["PRELOADED", "device_facts", "judge_one", "judge_piece", "start_worke
 
 PRELOADED = ["gradcheck.verdict.judge", "gradcheck.verdict.kinds"]
 """What the forkserver imports once for all workers; torch comes with it."""
+
+LOST = 70
+"""Exit status of a worker whose device answers no more: all that follows would fail, so a new process goes on. (70 is
+``EX_SOFTWARE`` of sysexits.h.)"""
 
 
 def start_worker() -> None:
@@ -32,17 +37,21 @@ def judge_piece(piece: Piece) -> list[Verdict]:
 
 def judge_one(case: Case) -> list[Verdict]:
     """Verdicts on one case, timed; also used alone, to find the case that crashed or hung a piece."""
+    from gradcheck.subject.devices import lost
     from gradcheck.verdict.kinds import judge
 
     begun = time.perf_counter()
     verdicts = judge(case)
+    if lost(case.device):
+        os._exit(LOST)
     share = (time.perf_counter() - begun) / max(1, len(verdicts))
     return [replace(verdict, seconds=share) for verdict in verdicts]
 
 
 def device_facts(device: str) -> dict[str, Any]:
     """Facts about the run, after a look whether PyTorch can compute on the device (UsageError if not)."""
-    from gradcheck.subject.facts import check_device, facts
+    from gradcheck.subject.devices import check_device
+    from gradcheck.subject.facts import facts
 
     check_device(device)
     return facts(device)

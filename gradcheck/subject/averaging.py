@@ -111,7 +111,7 @@ def _run_statistics(
     batches = [to_tensor(batch, case.dtype, case.device) for batch in arguments["x"]]
     after, altered = [], []
     for count in range(1, len(batches) + 1):
-        layer = torch.nn.BatchNorm1d(batches[0].shape[1], momentum=arguments.get("momentum", 0.1)).to(batches[0].dtype)
+        layer = torch.nn.BatchNorm1d(batches[0].shape[1], momentum=arguments.get("momentum", 0.1)).to(batches[0])
         layer.eval()
         layer(batches[0] + 1)
         update(batches[:count], layer)

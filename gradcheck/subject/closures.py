@@ -13,6 +13,7 @@ from gradcheck.cases.inputs import arguments_of
 from gradcheck.reference.optim.lbfgs import LBFGSState
 from gradcheck.subject.optimizers import Factory
 from gradcheck.subject.settings import under_setting
+from gradcheck.subject.tensors import to_array
 
 __all__ = ["Calls", "run_calls"]
 
@@ -79,7 +80,7 @@ def _moment(optimizer: Any, param: torch.Tensor) -> tuple[np.ndarray, LBFGSState
     kept = LBFGSState(
         state.get("n_iter", 0), state.get("func_evals", 0), h_diag=_plain(state.get("H_diag")), **vectors, **lists
     )
-    return param.detach().cpu().numpy().astype(np.float64).copy(), kept
+    return to_array(param).copy(), kept
 
 
 def _plain(value: Any) -> Any:
@@ -87,5 +88,5 @@ def _plain(value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy().copy()
+        return to_array(value).copy()
     return np.asarray(value, dtype=np.float64)

@@ -12,28 +12,10 @@ import numpy as np
 import torch
 
 from gradcheck import __version__
-from gradcheck.errors import UsageError
+from gradcheck.subject.devices import kind_of, name_and_driver
 from gradcheck.subject.settings import capability_in_force, in_force
 
-__all__ = ["check_device", "facts", "torch_version", "use_one_thread"]
-
-
-def check_device(device: str) -> None:
-    """Raise UsageError, with the reason, unless PyTorch can compute on ``device`` here."""
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise UsageError(f"device {device!r} is not known; expected cpu, cuda or cuda:N.") from None
-    if kind == "cpu":
-        return
-    if kind != "cuda":
-        raise UsageError(f"device {device!r} is not supported; expected cpu, cuda or cuda:N.")
-    if not torch.cuda.is_available():
-        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a build without CUDA"
-        raise UsageError(f"device {device!r}: cuda is not available here: torch {torch.__version__} is {built}.")
-    index = torch.device(device).index
-    if index is not None and index >= torch.cuda.device_count():
-        raise UsageError(f"device {device!r}: there are {torch.cuda.device_count()} cuda devices here.")
+__all__ = ["facts", "torch_version", "use_one_thread"]
 
 
 def torch_version() -> str:
@@ -57,7 +39,7 @@ def facts(device: str = "cpu") -> dict[str, Any]:
         "cpu_capability": capability_in_force(),
         "blas": _blas(),
         "threads": torch.get_num_threads(),
-        "device": device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})",
+        "device": device if kind_of(device) == "cpu" else f"{device} ({name_and_driver(device)['name']})",
         "devices": {device: _about(device)},
         "precision": _precision(),
     }
@@ -79,12 +61,7 @@ def _numpy_blas() -> str:
 
 def _about(device: str) -> dict[str, str]:
     """Name of a device, and the libraries that drive it."""
-    if not device.startswith("cuda"):
-        return {"name": _processor() if device == "cpu" else "", "driver": ""}
-    driver = getattr(torch._C, "_cuda_getDriverVersion", lambda: "unknown")()
-    cudnn: Any = torch.backends.cudnn
-    libraries = f"CUDA {torch.version.cuda}, cuDNN {cudnn.version()}, driver for CUDA {driver}"
-    return {"name": torch.cuda.get_device_name(device), "driver": libraries}
+    return {"name": _processor(), "driver": ""} if kind_of(device) == "cpu" else name_and_driver(device)
 
 
 def _processor() -> str:

@@ -187,6 +187,12 @@ def _same_as_plain(call: Call, found: Tensors) -> Tensors:
 
 
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two tensors hold the same numbers in the same shape and dtype."""
+    """Whether two tensors have the same shape, dtype and numbers; numbers only where a repeated call promises them.
+
+    CUDA kernels that add with atomics (gradients of embedding, index_add, interpolate, …) add in another order each
+    time, unless deterministic algorithms are asked for; there the bound alone judges.
+    """
+    if a.device.type != "cpu" and not torch.are_deterministic_algorithms_enabled():
+        return a.shape == b.shape and a.dtype == b.dtype
     a, b = a.to_dense(), b.to_dense()
     return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | (a.isnan() & b.isnan())).all())

@@ -231,7 +231,7 @@ def _take(
 def _around(tensor: torch.Tensor) -> bytes:
     """The memory of a tensor's storage that is no element of it, as bits."""
     tensor = tensor.detach()
-    whole = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(tensor.untyped_storage())
+    whole = tensor.as_strided((tensor.untyped_storage().nbytes() // tensor.element_size(),), (1,), 0)
     if whole.numel() == tensor.numel():
         return b""
     outside = torch.ones(whole.shape, dtype=torch.bool, device=tensor.device)

@@ -16,6 +16,7 @@ from gradcheck.cases.inputs import cotangent_of
 from gradcheck.cases.modes import oracle_of
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation, operation_named
+from gradcheck.subject.devices import synchronize
 from gradcheck.subject.modes import Call
 from gradcheck.subject.prepare import Prepared, modes
 from gradcheck.subject.settings import applied, unavailable
@@ -24,7 +25,7 @@ from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor
 __all__ = ["Observed", "Operation", "run_case", "run_rows"]
 
 _NO_KERNEL = re.compile(
-    r"not implemented|does not support it|(does not|doesn't) currently support|"
+    r"not implemented|does not support it|(does not|doesn't) currently support|framework doesn't support|"
     r"not supported|NotImplemented|no (available )?kernel|no viable backend|"
     r"Could not run|vmap: (It looks like|called random|we do not yet)|must implement the jvp|"
     r"must override the setup_context",
@@ -87,13 +88,15 @@ def _observed(
     oracle_of(case.mode)
     if reason := unavailable(case.setting):
         return Observed("unsupported", reason)
-    prepared = Prepared(operation, case, arguments, subject or operation_named(operation.name))
+    call = subject or operation_named(operation.name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            prepared = Prepared(operation, case, arguments, call)
             with applied(case.setting):
                 outputs = modes()[case.mode](altered(prepared.call()))
             prepared.check_untouched()
+            synchronize(case.device)  # an error of a kernel surfaces here, not while results are read
     except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
         words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         refused = isinstance(error, NotImplementedError) or _NO_KERNEL.search(str(error))

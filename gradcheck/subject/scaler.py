@@ -12,6 +12,7 @@ import torch
 
 from gradcheck.cases.case import Case
 from gradcheck.reference.clipping.scaler import Scaler, gradients_of_history
+from gradcheck.subject.devices import kind_of
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, to_tensor
 
@@ -50,13 +51,13 @@ def run_scaler(
         return Scaled("unsupported", f"torch {torch.__version__} has no {entry.name}")
     options = {name: value for name, value in arguments.items() if name in entry.options}
     grads = gradients_of_history(arguments)
-    resume = arguments.get("resume")
+    resume, kind = arguments.get("resume"), kind_of(case.device)
     try:
-        first = factory("cpu", **options)
+        first = factory(kind, **options)
         outputs, altered = _through(first, case, grads)
         resumed: dict[str, np.ndarray] = {}
         if resume is not None:
-            before, after = factory("cpu", **options), factory("cpu")
+            before, after = factory(kind, **options), factory(kind)
             _through(before, case, grads[:resume])
             after.load_state_dict(pickle.loads(pickle.dumps(before.state_dict())))
             resumed, _ = _through(after, case, grads[resume:])
@@ -75,9 +76,9 @@ def _through(scaler: Any, case: Case, grads: np.ndarray) -> tuple[dict[str, np.n
     for row in grads:
         parameter = torch.nn.Parameter(torch.full(row.shape, 0.5, dtype=getattr(torch, case.dtype), device=case.device))
         optimizer = _Counting(parameter)
-        losses = to_tensor(row, case.dtype, "cpu")
+        losses = to_tensor(row, case.dtype, case.device)
         columns["scaled"].append(array_and_bits(scaler.scale(losses))[0])
-        parameter.grad = to_tensor(row, case.dtype, "cpu")
+        parameter.grad = to_tensor(row, case.dtype, case.device)
         given = parameter.grad
         if case.mode == "unscale":
             scaler.unscale_(optimizer)

@@ -116,7 +116,7 @@ class _Drive:
 
         A new scheduler begins one epoch later than that, so it is made with the epoch before the present one.
         """
-        groups = [{"params": [_parameter()], "lr": self._rate(lr)} for lr in self.arguments["lr"]]
+        groups = [{"params": [_parameter(self.case.device)], "lr": self._rate(lr)} for lr in self.arguments["lr"]]
         optimizer = getattr(torch.optim, self.arguments["optimizer"])(groups, lr=self._rate(0.1))
         more = {}
         if after is not None:
@@ -158,8 +158,8 @@ def _called(entry: Schedule, options: dict[str, Any]) -> dict[str, Any]:
     return called
 
 
-def _parameter() -> torch.nn.Parameter:
-    return torch.nn.Parameter(torch.full((2, 2), 0.5, device="cpu"))
+def _parameter(device: str) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.full((2, 2), 0.5, device=device))
 
 
 class _Pair:
@@ -183,7 +183,7 @@ class _Pair:
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     def _step(self, t: int) -> None:
-        self.optimizer.step(lambda: torch.zeros((), device="cpu"))
+        self.optimizer.step(lambda: torch.zeros((), device=self._drive.case.device))
         arrays = self._drive.entry.arrays
         if arrays:
             self.scheduler.step(*(float(self._drive.arguments[name][t]) for name in arrays))

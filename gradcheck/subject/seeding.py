@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from gradcheck.subject.devices import generator_state, set_generator_state
+
 __all__ = ["outside_transforms", "plain_of", "seeded"]
 
 
@@ -28,15 +30,13 @@ def plain_of(tensor: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """PyTorch's generators at a seed; as they were, afterwards."""
-    devices = [device] if device.type == "cuda" else []
+    """The generators of the CPU and of the device at a seed; as they were, afterwards."""
     with outside_transforms():
-        states = torch.get_rng_state(), [torch.cuda.get_rng_state(place) for place in devices]
+        of_cpu, of_device = torch.get_rng_state(), generator_state(device)
         torch.manual_seed(seed)
     try:
         yield
     finally:
         with outside_transforms():
-            torch.set_rng_state(states[0])
-            for place, state in zip(devices, states[1], strict=True):
-                torch.cuda.set_rng_state(state, place)
+            torch.set_rng_state(of_cpu)
+            set_generator_state(device, of_device)

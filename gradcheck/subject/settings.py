@@ -63,6 +63,14 @@ def _mkldnn_enabled() -> bool:
     return bool(torch._C._get_mkldnn_enabled())
 
 
+def _set_cudnn(on: bool) -> None:
+    torch.backends.cudnn.enabled = on
+
+
+def _set_benchmark(on: bool) -> None:
+    torch.backends.cudnn.benchmark = on
+
+
 def _deterministic(value: str) -> AbstractContextManager[None]:
     old = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     return _turned(_set_deterministic, (value == "on", False), old)
@@ -87,6 +95,14 @@ def _set_matmul(precision: str | tuple[str, dict[tuple[str, str], str]]) -> None
         torch._C._set_fp32_precision_setter(backend, operation, value)
 
 
+def _matmul_in_force() -> str:
+    """The coarse switch; ``mixed`` where the finer ones were moved, when PyTorch refuses to say."""
+    try:
+        return str(torch.get_float32_matmul_precision())
+    except RuntimeError:
+        return "mixed"
+
+
 def _product_formats() -> dict[tuple[str, str], str]:
     """The formats of float32 products by backend and kind of operation; newer versions of PyTorch alone have them."""
     if not hasattr(torch._C, "_get_fp32_precision_getter"):
@@ -101,7 +117,9 @@ def _as_it_is(value: str) -> AbstractContextManager[None]:
 
 _TURNERS: dict[str, Callable[[str], AbstractContextManager[None]]] = {
     "autocast": _as_it_is,  # stands around the forward alone: see autocast_of
+    "benchmark": lambda value: _turned(_set_benchmark, value == "on", torch.backends.cudnn.benchmark),
     "capability": _as_it_is,  # was decided when torch was imported: see unavailable
+    "cudnn": lambda value: _turned(_set_cudnn, value == "on", torch.backends.cudnn.enabled),
     "denormals": _denormals,
     "deterministic": _deterministic,
     "matmul": _matmul,
@@ -160,6 +178,9 @@ def unavailable(setting: str) -> str:
         )
     if words.get("mkldnn") == "on" and not _has_mkldnn():
         return "not supported: this torch is built without oneDNN"
+    cudnn: Any = torch.backends.cudnn
+    if words.get("cudnn") == "on" and not cudnn.is_available():
+        return "not supported: this torch has no cuDNN here"
     if words.get("denormals") == "flush" and not _can_flush():
         return "not supported: this processor cannot flush subnormal numbers"
     return ""
@@ -190,7 +211,8 @@ def in_force() -> dict[str, Any]:
         "denormals": "flush" if flushes_denormals() else "keep",
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "deterministic_warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn": bool(torch.backends.cudnn.enabled),
+        "float32_matmul_precision": _matmul_in_force(),
         "interop_threads": torch.get_num_interop_threads(),
         "mkldnn": _has_mkldnn() and _mkldnn_enabled(),
         "threads": torch.get_num_threads(),

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import rounding_model, stored
+from gradcheck.arithmetic import stored
 from gradcheck.reference.accumulation import engine
 from gradcheck.reference.accumulation.tape import Node, apply, constant
 from gradcheck.subject.accumulation import Torch
 from gradcheck.verdict.compare import error_ratios
+from gradcheck.verdict.models import model_at
 
 __all__ = ["Disagreement", "History", "Pair"]
 
@@ -47,7 +48,7 @@ class History:
     worst: float = 0.0
 
     def __post_init__(self) -> None:
-        self.model = rounding_model(self.subject.dtype, self.subject.device)
+        self.model = model_at("matmul", self.subject.dtype, self.subject.device)
 
     def leaf(self, array: np.ndarray, needs: bool = True) -> Pair:
         array = self.model.store.round(np.asarray(array, dtype=np.float64))

@@ -19,6 +19,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from gradcheck.arithmetic.accuracy import kernels_of
 from gradcheck.cases.modes import GROUPS, ORACLES
 from gradcheck.cases.settings import words_of
 from gradcheck.errors import UsageError, choices
@@ -71,7 +72,7 @@ class Entry:
             fnmatch.fnmatchcase(verdict.operation, self.operation)
             and (verdict.output in self.outputs or "*" in self.outputs)
             and self._in_dtype(verdict)
-            and self.device == verdict.device.partition(":")[0]
+            and self.device == kernels_of(verdict.device)
             and self._in_mode(verdict.mode)
             and self.in_setting(verdict.setting)
             and self.torch.contains(version, prereleases=True)

@@ -1,4 +1,4 @@
-"""How PyTorch rounds on a case: the rounding model of its dtype and device under its setting."""
+"""How PyTorch rounds on a case: the rounding model of its dtype and device, under its setting and PyTorch's flags."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from gradcheck.arithmetic import RoundingModel, rounding_model
 from gradcheck.cases.case import Case
 from gradcheck.cases.settings import words_of
 from gradcheck.formats import format_named
+from gradcheck.subject.matrix_products import products_of
 
-__all__ = ["LOWERED", "grades_of", "lowered", "model_of", "output_dtypes"]
-
-FACTORS = {"highest": 0.0, "high": 2.0**-11, "medium": 2.0**-8}
-"""By float32 precision of matrix products: the unit roundoff of the format that factors may be rounded to before they
-are multiplied, TF32 (11 significant bits) and bfloat16 (8): documentation of ``torch.set_float32_matmul_precision``,
-which counts the bits of the significand that are written down, 10 and 7. Products of them are added up in float32."""
+__all__ = ["LOWERED", "grades_of", "lowered", "model_at", "model_of", "output_dtypes"]
 
 LOWERED = (
     "nn.functional.conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy", "nn.functional.prelu",
@@ -50,10 +46,15 @@ def model_of(case: Case, grade: str = "agrees", wide: bool = False) -> RoundingM
         case.device,
         grade,
         flushed=words.get("denormals") == "flush",
-        factors=FACTORS[words.get("matmul", "highest")],
         narrows=low is not None,
         wide=wide,
+        products=products_of(case.operation, case.device, words),
     )
+
+
+def model_at(operation: str, dtype: str, device: str) -> RoundingModel:
+    """The rounding model of something that is no case: an operation that it is made of, its dtype and device."""
+    return rounding_model(dtype, device, products=products_of(operation, device))
 
 
 def output_dtypes(case: Case, output: str, model: RoundingModel) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import Bounded, RoundingModel, rounding_model
+from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.reference.training import MicroBatch, accumulated, descended, loss_and_gradients
 from gradcheck.reference.training_run import Arrays, Record, Step, Task
 from gradcheck.verdict.compare import error_ratios
 from gradcheck.verdict.handwritten import check_gradient
+from gradcheck.verdict.models import model_at
 
 __all__ = ["StepVerdict", "judge_training", "worst_of"]
 
@@ -53,7 +54,7 @@ def judge_training(task: Task, record: Record) -> list[StepVerdict]:
     The parameters after a step are judged from its own recorded gradient, so that a fault of the update and one of the
     gradient are told apart. Each step has to begin with the bits that the one before it ended with.
     """
-    model = rounding_model(task.dtype, record.device)
+    model = model_at("nn.functional.linear", task.dtype, record.device)
     verdicts: list[StepVerdict] = []
     previous: Step | None = None
 

@@ -92,7 +92,7 @@ class _Runs(NamedTuple):
 
 def _cuda_runs(report: Report, tables: Tables, data: Data, device: str) -> None:
     (a, a_off), (b, b_off) = cuda_normal(SEED, 0), cuda_normal(SEED, 1)
-    drawn = drawn_normals(SEED, 2, device) if device != "cpu" else [None, None]
+    drawn = drawn_normals(SEED, 2, device) if device.startswith("cuda") else [None, None]
     model = rounding_model("float32", device)
     for row in tables["start on CUDA"]:
         for column, value, off, other in (("a", a, a_off, drawn[0]), ("b", b, b_off, drawn[1])):

@@ -77,3 +77,14 @@ def test_cases_of_every_kind_are_judged_by_their_own_judge() -> None:
         verdicts = judge(parse_case(first))
         assert verdicts, name
         assert {verdict.operation for verdict in verdicts} == {name}
+
+
+def test_what_pytorch_refuses_on_the_cpu_is_planned_elsewhere_or_by_name():
+    def modes(device, *words):
+        selection = Selection(("optim.Adam",), dtypes=("float32",), devices=(device,), modes=words, cases=1)
+        return {piece.mode for piece in pieces(selection)}
+
+    assert "capturable" not in modes("cpu")
+    assert "fused" in modes("cpu")
+    assert "capturable" in modes("cuda:0")
+    assert modes("cpu", "capturable") == {"capturable"}

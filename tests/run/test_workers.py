@@ -85,3 +85,19 @@ def test_a_hang_is_timed_out():
 def test_an_error_on_purpose_comes_back_as_itself():
     with pytest.raises(MissingRuleError, match=r"numpy\.sinc has no rule in Bounded"):
         run(judge_piece=lack_a_rule)
+
+
+def test_a_worker_whose_device_is_lost_leaves_the_rest_to_another(monkeypatch):
+    """After a failed assertion in a CUDA kernel nothing runs in that process: all that follows would be blamed."""
+    from gradcheck.cases.case import parse_case
+    from gradcheck.run import worker
+    from gradcheck.subject import devices
+
+    left = []
+    monkeypatch.setattr(worker.os, "_exit", left.append)
+    case = parse_case("nn.functional.relu(x=ordinary(3)) seed=1 dtype=float32")
+    worker.judge_one(case)
+    assert not left
+    monkeypatch.setattr(devices, "lost", lambda device: True)
+    worker.judge_one(case)
+    assert left == [worker.LOST]

@@ -10,7 +10,8 @@ from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import reference_named
 from gradcheck.subject.adapters import operation_named
-from gradcheck.subject.facts import check_device, facts
+from gradcheck.subject.devices import check_device
+from gradcheck.subject.facts import facts
 from gradcheck.subject.run import run_case
 
 LINE = "nn.functional.linear(x=ordinary(3, 4), weight=ordinary(2, 4), bias=ordinary(2)) seed=1 dtype=bfloat16"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import Ball, Bounded, Dual, balls, rounding_model
+from gradcheck.arithmetic.accuracy import largest_error
 from gradcheck.arithmetic.model import UPWARD
 from gradcheck.arithmetic.running import lift as lift_bounded
 from gradcheck.arithmetic.running import reach
@@ -23,10 +24,6 @@ from gradcheck.arithmetic.simulated import lift as lift_simulated
 from gradcheck.formats import Format
 
 __all__ = ["Scalar", "item", "larger", "one_element", "operand", "power", "smaller"]
-
-POW_ULPS = {"cpu": 1.0, "cuda": 4.0}
-"""Largest error of x^y. CPU: GNU C Library manual, "Known Maximum Errors in Math Functions", pow 1 ulp, and SLEEF's pow
-1.0 ulp. CUDA C++ Programming Guide, "Mathematical Functions": powf 4 ulp (8 before CUDA 12), pow 2 ulp."""
 
 Inner = Bounded | Simulated
 """The arithmetics that know a format."""
@@ -180,7 +177,7 @@ def _bounded_power(base: Bounded, exponent: Bounded) -> Bounded:
     if np.isnan(value) and base.value + b < 0.0:
         return Bounded(np.float64(np.nan), None, model)  # a root of a negative number is NaN for certain
     # One ulp is at most 2u; the ends are computed in float64 to one ulp themselves.
-    own = 2.0 * POW_ULPS[model.device] * model.unit
+    own = 2.0 * largest_error("power", model.device) * model.unit
     return Bounded(value, np.float64((max(ends) + abs(value) * own) * UPWARD + model.eta), model)
 
 
