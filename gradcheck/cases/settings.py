@@ -30,8 +30,9 @@ SWITCHES: dict[str, tuple[str, ...]] = {
 
 ``autocast``: the dtype of ``torch.autocast`` around the forward; ``benchmark``: whether cuDNN tries its kernels and
 takes the fastest; ``capability``: ATEN_CPU_CAPABILITY, which PyTorch reads when it is imported; ``cudnn``: cuDNN's
-kernels; ``denormals``: ``torch.set_flush_denormal``; ``deterministic``: ``torch.use_deterministic_algorithms``; ``matmul``: ``torch.set_float32_matmul_precision``; ``mkldnn``: oneDNN's
-kernels; ``threads``: ``torch.set_num_threads``.
+kernels; ``denormals``: ``torch.set_flush_denormal``; ``deterministic``: ``torch.use_deterministic_algorithms``;
+``matmul``: ``torch.set_float32_matmul_precision``; ``mkldnn``: oneDNN's kernels; ``threads``:
+``torch.set_num_threads``.
 """
 
 _WHOLE = re.compile(r"[1-9]\d{0,3}")

@@ -178,9 +178,6 @@ def unavailable(setting: str) -> str:
         )
     if words.get("mkldnn") == "on" and not _has_mkldnn():
         return "not supported: this torch is built without oneDNN"
-    cudnn: Any = torch.backends.cudnn
-    if words.get("cudnn") == "on" and not cudnn.is_available():
-        return "not supported: this torch has no cuDNN here"
     if words.get("denormals") == "flush" and not _can_flush():
         return "not supported: this processor cannot flush subnormal numbers"
     return ""

@@ -1,5 +1,6 @@
 """Running PyTorch on a case: what comes back, what is refused, what is left as it was."""
 
+import json
 import warnings
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_gradient_that_does_not_arrive_is_raised():
     ("axis", "words"),
     [
         ("mode=sideways", "mode 'sideways' is not known; expected backward"),
-        ("setting=odd", "setting 'odd' is not known; expected default"),
+        ("setting=odd", "setting 'odd': 'odd' is not known; expected default"),
         ("layout=diagonal", "layout 'diagonal' is not known; expected contiguous"),
         ("cotangent=odd", "cotangent 'odd' is not known; expected ordinary"),
     ],
@@ -91,4 +92,5 @@ def test_facts_are_plain_values():
     found = facts()
     assert found["torch"] == torch.__version__
     assert found["device"] == "cpu"
-    assert all(isinstance(value, str | int) for value in found.values())
+    assert all(isinstance(value, str | int | dict) for value in found.values())
+    assert json.loads(json.dumps(found)) == found

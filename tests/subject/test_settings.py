@@ -165,7 +165,7 @@ def test_flushed_numbers_are_within_their_bound(dtype):
 
 
 def test_without_the_flushed_bound_they_are_not(monkeypatch):
-    monkeypatch.setattr(judging, "model_of", lambda case, grade: rounding_model(case.dtype, case.device, grade))
+    monkeypatch.setattr(judging, "model_of", lambda case, grade, wide: rounding_model(case.dtype, case.device, grade))
     assert "deviates" in statuses(SUBNORMAL.format("float32")).values()
 
 
