@@ -58,7 +58,8 @@ def add(case: str, target: str | None, ledger_file: str | None) -> None:
     parsed = parse_case(case)
     known = load_ledger(Path(ledger_file) if ledger_file else None)
 
-    from gradcheck.subject.facts import check_device, use_one_thread
+    from gradcheck.subject.devices import check_device
+    from gradcheck.subject.facts import use_one_thread
     from gradcheck.verdict.kinds import judge
 
     check_device(parsed.device)
