@@ -105,7 +105,7 @@ def pieces(selection: Selection) -> list[Piece]:
             cotangents = selection.cotangents if isinstance(entry, Reference) else ("",)
             places = itertools.product(selection.devices, selection.layouts, selection.settings, cotangents)
             for device, layout, setting, cotangent in places:
-                if device == "cpu" and mode in NEEDS_ACCELERATOR and not selection.modes:
+                if device == "cpu" and not selection.modes and set(family) <= set(NEEDS_ACCELERATOR):
                     continue
                 whole = Piece(
                     name, dtype, device, layout, family, selection.cases, selection.seed, 0, total, setting, cotangent
