@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import rounding_model
+from gradcheck.arithmetic import RoundingModel, rounding_model
 from gradcheck.cases.case import AXES, Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
@@ -16,6 +17,7 @@ from gradcheck.reference.registry import entry_named
 from gradcheck.reference.schedule.evaluate import bounded_sequences, completed
 from gradcheck.reference.schedule.schedule import Schedule
 from gradcheck.subject.schedules import Driven, run_schedule
+from gradcheck.verdict.compare import error_ratios
 from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
@@ -50,6 +52,9 @@ def judge_driven(case: Case, entry: Schedule, arguments: dict[str, Any], driven:
     if "momentum" in expected and model is not FLOATS:
         expected["momentum"] = bounded_sequences(entry, arguments, FLOATS)["momentum"]
     verdicts = [within_bound(case, name, driven.outputs[name], reference) for name, reference in expected.items()]
+    if any(found.status == "deviates" for found in verdicts):
+        words = _off_by_an_epoch(entry, arguments, driven, model)
+        verdicts = [replace(found, words=words) if found.status == "deviates" else found for found in verdicts]
     if driven.resumed:
         names = ("lr", *(name for name in driven.resumed if name != "lr"))
         rows = len(driven.resumed["lr"])
@@ -57,6 +62,24 @@ def judge_driven(case: Case, entry: Schedule, arguments: dict[str, Any], driven:
         whole = np.concatenate([driven.outputs[name][-rows:] for name in names], axis=1)
         verdicts.append(exact_verdict(case, "resumed", got, whole, FLOATS))
     return [*verdicts, fact_verdict(case, "rest", (*driven.altered, *_driven_unasked(driven, set(expected))))]
+
+
+def _off_by_an_epoch(entry: Schedule, arguments: dict[str, Any], driven: Driven, model: RoundingModel) -> str:
+    """In words, whether every rate is the one of the epoch before, or after; empty where that explains nothing."""
+    got = driven.outputs["lr"]
+    longer = {**arguments, "steps": arguments["steps"] + 1}
+    try:
+        rates = bounded_sequences(entry, longer, model)["lr"]
+    except (IndexError, ValueError):  # a schedule by metrics has no epoch after the last
+        rates = bounded_sequences(entry, arguments, model)["lr"]
+    for words, shown, meant in (
+        ("every rate is that of the epoch before", got[1:], rates[: len(got) - 1]),
+        ("every rate is that of the epoch after", got, rates[1 : len(got) + 1]),
+        ("from the first step on, every rate is that of the epoch after", got[1:], rates[2 : len(got) + 1]),
+    ):
+        if shown.shape == meant.shape and shown.size and not (error_ratios(shown, meant) > 1.0).any():
+            return words
+    return ""
 
 
 def _driven_unasked(driven: Driven, expected: set[str]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from gradcheck.subject.optim_gradients import step_gradients
 from gradcheck.subject.optimizers import Entry, Factory, Moment, Seen, run_history
 from gradcheck.verdict.calls import judge_calls
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, worst_errors
+from gradcheck.verdict.mistakes import mistake_in_step
 from gradcheck.verdict.models import grades_of, model_of
 from gradcheck.verdict.verdict import Verdict, Witness
 from gradcheck.verdict.witness import witness_of
@@ -39,12 +40,13 @@ AGREED = Worst(0.0, 0.0, 0.0)
 
 @dataclass
 class _Output:
-    """What is known of one output so far: the worst place, and the bits of all places."""
+    """What is known of one output so far: the worst place, the bits of all places, and the step at the worst."""
 
     worst: Worst = AGREED
     witness: Witness | None = None
     words: str = ""
     bits: list[bytes] = field(default_factory=list)
+    step: tuple[Before, dict[str, np.ndarray]] | None = None
 
 
 def judge_history(
@@ -68,9 +70,17 @@ Gradients = Callable[..., dict[str, Entry]]
 
 
 def judge_seen(
-    history: History, seen: Seen, rule: StepRule, subject: Factory | None = None, gradients: Gradients = step_gradients
+    history: History,
+    seen: Seen,
+    rule: StepRule,
+    subject: Factory | None = None,
+    gradients: Gradients = step_gradients,
+    named: bool = True,
 ) -> list[Verdict]:
-    """Verdicts on a history that was run already; ``subject`` runs again for the gradients of differentiable ones."""
+    """Verdicts on a history that was run already; ``subject`` runs again for the gradients of differentiable ones.
+
+    named: say which of the usual mistakes explains a step that deviates.
+    """
     case = history.case
     if seen.outcome != "ran":
         return [_verdict(case, "param", seen.outcome, Worst(np.nan, np.nan, np.nan), "", words=seen.words)]
@@ -82,8 +92,34 @@ def judge_seen(
                     _judge_step(history, rule, step, i, was, now, outputs)
                     if case.mode == "differentiable":
                         _judge_gradients(history, rule, step, i, was, outputs, partial(gradients, subject=subject))
+            _name_shared(step, before, after, outputs)
+    if named:
+        _name_mistakes(rule, outputs, model_of(case, grades_of(case)[-1]))
     verdicts = [_finished(case, name, output) for name, output in outputs.items()]
     return [*verdicts, _untouched(case, seen)]
+
+
+def _name_mistakes(rule: StepRule, outputs: dict[str, _Output], model: RoundingModel) -> None:
+    found: dict[int, str] = {}
+    for output in outputs.values():
+        if output.step is not None and output.worst.coarse > 1.0 and "state[" not in output.words:
+            before, arrays = output.step
+            if id(before) not in found:
+                found[id(before)] = mistake_in_step(rule, before, arrays, model)
+            if found[id(before)]:
+                output.words = f"{output.words}: {found[id(before)]}"
+
+
+def _name_shared(step: int, before: list[Moment], after: list[Moment], outputs: dict[str, _Output]) -> None:
+    """Say so where an entry that deviates is, bit for bit, that of another parameter before it."""
+    for k, now in enumerate(after):
+        for name, entry in now.state.items() if before[k].grad is not None else ():
+            output = outputs.get(f"state[{name}]")
+            if output is None or output.words != f"step {step}, param{k}":
+                continue
+            for i, other in enumerate(after[:k]):
+                if name in other.state and other.state[name].bits == entry.bits and entry.array.any():
+                    output.words = f"step {step}, param{k}: it is the state[{name}] of param{i}"
 
 
 def before_step(history: History, rule: StepRule, step: int, i: int, was: Moment) -> Before:
@@ -119,6 +155,7 @@ def _judge_step(
     coarse = rest[0] if rest else {}
     got = {"param": now.param, **{f"state[{name}]": entry for name, entry in now.state.items() if name != "step"}}
     place = f"step {step}, param{i}"
+    known = {name: output.witness for name, output in outputs.items()}
     for name, reference in agrees.items():
         output = outputs.setdefault(name, _Output())
         if name not in got:
@@ -126,6 +163,10 @@ def _judge_step(
             continue
         output.bits.append(got[name].bits)
         _compare(output, place, before, got[name], reference, coarse.get(name))
+    blamed = [name for name in agrees if name in outputs and outputs[name].witness is not known.get(name)]
+    arrays = {name: entry.array for name, entry in got.items()}
+    for name in blamed:
+        outputs[name].step = before, arrays
     for name in got.keys() - agrees.keys():
         _wrong(outputs.setdefault(name, _Output()), f"{place}: the rule has no {name}")
     if rule.counts:

@@ -40,6 +40,17 @@ WHERE: dict[str, tuple[dict[str, bool], set[str]]] = {
 }
 
 
+#: fault -> how the sentence names it
+NAMES = {
+    "eps inside the root": "eps inside the root",
+    "bias correction by t-1": "bias correction by t-1",
+    "decay after the step": "decoupled weight decay applied after the step",
+    "maximize negates the decay": "maximize negated the weight decay",
+    "maximum after bias correction": "amsgrad's maximum taken after bias correction",
+    "eps before bias correction": "eps added before the bias correction",
+}
+
+
 def line(dtype: str, amsgrad: bool = False, maximize: bool = False, decoupled: bool = False) -> str:
     return ADAM.format(dtype=dtype, amsgrad=amsgrad, maximize=maximize, decoupled=decoupled)
 
@@ -56,6 +67,7 @@ def test_a_fault_in_adam_is_caught_and_named(fault: str, dtype: str) -> None:
     found = blamed(judge_history(case, subject=planted_adam(fault)))
     assert outputs <= set(found)
     words = sentence(found[min(outputs)])
+    assert NAMES.get(fault, "") in words
     assert "optim.Adam" in words
     assert "deviates" in words
     assert "worst at step" in words
@@ -81,7 +93,10 @@ def test_a_fault_in_sgd_is_caught_and_named(fault: str, more: str, output: str, 
     assert not blamed(judge_history(case, subject=planted_sgd()))
     found = blamed(judge_history(case, subject=planted_sgd(fault)))
     assert output in found
-    assert "optim.SGD" in sentence(found[output])
+    words = sentence(found[output])
+    assert "optim.SGD" in words
+    named = {"dampened nesterov": "with dampening, which excludes it", "dampened first buffer": "buffer was dampened"}
+    assert named[fault] in words
 
 
 @pytest.mark.parametrize("entry", ["exp_avg", "exp_avg_sq"])
@@ -89,7 +104,7 @@ def test_one_state_tensor_for_two_parameters_is_caught(entry: str) -> None:
     case = parse_case(line("float32")).on(mode="foreach")
     found = blamed(judge_history(case, subject=sharing(entry)))
     assert f"state[{entry}]" in found
-    assert "param1" in sentence(found[f"state[{entry}]"])
+    assert f"param1: it is the state[{entry}] of param0" in sentence(found[f"state[{entry}]"])
 
 
 @pytest.mark.parametrize("of", [torch.optim.Adam, torch.optim.SGD])

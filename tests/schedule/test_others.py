@@ -25,7 +25,8 @@ from gradcheck.verdict.averaging import judge_averaging
 from gradcheck.verdict.clipping import judge_clipping
 from gradcheck.verdict.scaler import judge_scaler
 from tests.schedule.common import deviating, drawn_case, drawn_cases, named
-from tests.schedule.faults import GrowsOnInf, each_norm
+from tests.schedule.faults_of_clipping import each_norm
+from tests.schedule.faults_of_scalers import GrowsOnInf
 from tests.schedule.findings import known
 
 JUDGES: dict[str, Any] = {"clipping": judge_clipping, "averaging": judge_averaging, "scaler": judge_scaler}

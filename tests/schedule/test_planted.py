@@ -16,7 +16,10 @@ from gradcheck.verdict.scaler import judge_scaler
 from gradcheck.verdict.schedules import judge_schedule
 from gradcheck.verdict.sentence import sentence
 from gradcheck.verdict.verdict import Verdict
-from tests.schedule.faults import AVERAGES, CLIPPING, SCALERS, SCHEDULES, SlowSWA
+from tests.schedule.faults import SCHEDULES, SlowSWA
+from tests.schedule.faults_of_averages import AVERAGES
+from tests.schedule.faults_of_clipping import CLIPPING
+from tests.schedule.faults_of_scalers import SCALERS
 
 Judge = Callable[..., list[Verdict]]
 PLANTED: dict[str, tuple[Judge, Any, str, str]] = {
@@ -49,6 +52,17 @@ def test_a_fault_is_caught_within_one_case_and_named(name: str) -> None:
     assert found[output].status == "deviates"
     assert parse_case(found[output].case) == case.on(mode=found[output].mode)
     assert f"{output} deviates" in sentence(found[output])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("one epoch late", "that of the epoch before"), ("one epoch early", "that of the epoch after")],
+)
+def test_a_schedule_that_is_off_by_one_epoch_is_named(name: str, words: str) -> None:
+    judge, subject, line, _ = PLANTED[name]
+    longer = line.replace("steps=2", "steps=4").replace("steps=1", "steps=4")
+    for case in map(parse_case, (line, longer)):
+        assert words in sentence(deviating(judge(case, subject=subject))["lr"])
 
 
 def test_a_wrong_closed_form_is_caught() -> None:

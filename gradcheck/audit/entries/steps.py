@@ -74,7 +74,7 @@ class StepBench(Bench):
     def judge(
         self, entry: StepRule, case: Case, seen: RanHistory, places: Collection[Place] | None = None
     ) -> list[Verdict]:
-        return judge_seen(seen.history, _only(seen, places), entry, gradients=seen.taken)
+        return judge_seen(seen.history, _only(seen, places), entry, gradients=seen.taken, named=False)
 
     def values(
         self, entry: StepRule, case: Case, seen: RanHistory, lift: Lift, places: Collection[Place] | None = None
