@@ -20,8 +20,7 @@ from gradcheck.verdict.judge import Bounds
 __all__ = ["fate_of", "killed_on"]
 
 PROBE = 8
-"""Trials in order, before those that have killed others; after as many again a mutant with the true numbers is asked
-whether it is a fault."""
+"""Trials in order, before those that have killed others."""
 
 
 def fate_of(
@@ -118,8 +117,7 @@ def _asking(trials: Trials, doubt: _Doubt | None) -> Iterator[tuple[int, Trial]]
     """The trials with their numbers, no more of them once it is clear that the mutant is no fault."""
     for tried, (number, trial) in enumerate(trials.numbered(PROBE)):
         # Large cases, and other dtypes, are dear: what is no fault has to be known before.
-        early = tried == 2 * PROBE and doubt is not None and doubt.same and trials.mode == "backward"
-        if doubt is not None and (early or tried == len(trials.small)) and doubt.ask():
+        if doubt is not None and tried == len(trials.small) and doubt.ask():
             return
         yield number, trial
     if doubt is not None:

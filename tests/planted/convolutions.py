@@ -149,6 +149,15 @@ def _bags_one_further(a: Arguments) -> Arguments:
 
 FAULTS = [
     *(
+        Fault("zeros beyond the border", name, output, ignoring(name, padding_mode="zeros"))
+        for name in ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
+        for output in ("value", "grad[weight]")
+    ),
+    Fault(
+        "border repeated where it is mirrored", "nn.Conv2d", "grad[x]",
+        called("nn.Conv2d", lambda a: {"padding_mode": a["padding_mode"].replace("reflect", "replicate")}),
+    ),
+    *(
         Fault("kernel turned around", name, "value", _kernel_turned(name))
         for name in ("conv1d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
     ),

@@ -176,4 +176,29 @@ LOSSES = [
     ),
 ]  # fmt: skip
 
-FAULTS = [*NORMALISATION, *DISTANCES, *LOSSES]
+
+def _counted_late(a: Arguments) -> Arguments:
+    return {"num_batches_tracked": max(a["num_batches_tracked"] - 1, 0)} if a["num_batches_tracked"] else {}
+
+
+def _counted_always(a: Arguments) -> Arguments:
+    counts = a["training"] or a["num_batches_tracked"] is None
+    return {} if counts else {"num_batches_tracked": a["num_batches_tracked"] + 1}
+
+
+LAYERS = [
+    Fault(
+        "cumulative average with the default momentum", "nn.BatchNorm1d", "running_mean",
+        called("nn.BatchNorm1d", lambda a: {} if a["momentum"] is not None else {"momentum": 0.1}),
+    ),
+    Fault(
+        "cumulative average over one batch too few", "nn.BatchNorm2d", "running_var",
+        called("nn.BatchNorm2d", _counted_late),
+    ),
+    Fault(
+        "batches counted in evaluation", "nn.BatchNorm3d", "num_batches_tracked",
+        called("nn.BatchNorm3d", _counted_always),
+    ),
+]  # fmt: skip
+
+FAULTS = [*NORMALISATION, *DISTANCES, *LOSSES, *LAYERS]

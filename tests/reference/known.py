@@ -23,7 +23,7 @@ Known = Any
 
 def gives(name: str, arguments: dict[str, Any], cotangent: Any = None) -> dict[str, np.ndarray]:
     """All outputs in float64; lists of floats become arrays, the cotangent is of ones unless given."""
-    reference = reference_named(f"nn.functional.{name}")
+    reference = reference_named(name if name.startswith("nn.") else f"nn.functional.{name}")
     prepared = _prepared(reference.arrays, arguments)
 
     def make(output: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -34,7 +34,7 @@ def gives(name: str, arguments: dict[str, Any], cotangent: Any = None) -> dict[s
 
 def check(name: str, arguments: dict[str, Any], cotangent: Any = None, **expected: Known) -> None:
     """Compare every output that is named: ``value``, and gradients by the name of their array."""
-    reference = reference_named(f"nn.functional.{name}")
+    reference = reference_named(name if name.startswith("nn.") else f"nn.functional.{name}")
     prepared = _prepared(reference.arrays, arguments)
 
     def make(output: str, shape: tuple[int, ...]) -> np.ndarray:

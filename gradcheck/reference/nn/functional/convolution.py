@@ -10,16 +10,19 @@ import numpy as np
 from gradcheck.reference.nn.functional.convolution_stencil import Stencil, cut, each
 from gradcheck.reference.registry import reference
 
-__all__ = ["conv1d", "conv2d", "conv3d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "convolution", "inputs_of", "pads_of"]
 
 
-def _inputs(dims: int) -> Callable[[Any], dict[str, Any]]:
-    """Small in three dimensions, where there are many products; every option differs between dimensions somewhere."""
+def inputs_of(dims: int, least_padding: int = 0) -> Callable[[Any], dict[str, Any]]:
+    """Small in three dimensions, where there are many products; every option differs between dimensions somewhere.
+
+    least_padding: of the paddings to choose from, those that are numbers are that or more; it comes first.
+    """
     small = dims == 3
     widths, shortest, longest = ((1, 2), 3, 4) if small else ((1, 2, 3), 5, 9)
     kernels = ((1, 2), (2, 1), (2, 3)) if small else ((1, 2, 3), (3, 1, 2))[:dims]
     dilations = (1, (2, 1, 1), (1, 2, 1)) if small else (1, 2, (2, 1)[:dims])
-    paddings = (0, 1, (1, 0, 2) if small else (2, 1)[:dims], "same", "valid")
+    paddings = (0, 1, (1, 0, 2) if small else (2, 1)[:dims], "same", "valid")[least_padding:]
 
     def inputs(draw: Any) -> dict[str, Any]:
         groups = draw.choice((1, 1, 2, 3))
@@ -45,7 +48,7 @@ def _inputs(dims: int) -> Callable[[Any], dict[str, Any]]:
     return inputs
 
 
-@reference("nn.functional.conv1d", inputs=_inputs(1))
+@reference("nn.functional.conv1d", inputs=inputs_of(1))
 def conv1d(
     x: Any, weight: Any, bias: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
@@ -54,10 +57,10 @@ def conv1d(
     x: (N, C, L) or (C, L), weight: (O, C/groups, K), bias: (O,). ``same`` pads to keep the size, the odd element
     behind; it needs stride 1.
     """
-    return _convolution(x, weight, bias, stride, padding, dilation, groups)
+    return convolution(x, weight, bias, stride, padding, dilation, groups)
 
 
-@reference("nn.functional.conv2d", inputs=_inputs(2))
+@reference("nn.functional.conv2d", inputs=inputs_of(2))
 def conv2d(
     x: Any, weight: Any, bias: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
@@ -66,10 +69,10 @@ def conv2d(
     x: (N, C, H, W) or (C, H, W), weight: (O, C/groups, K, L), bias: (O,). ``same`` pads to keep the size, the odd
     element behind; it needs stride 1.
     """
-    return _convolution(x, weight, bias, stride, padding, dilation, groups)
+    return convolution(x, weight, bias, stride, padding, dilation, groups)
 
 
-@reference("nn.functional.conv3d", inputs=_inputs(3))
+@reference("nn.functional.conv3d", inputs=inputs_of(3))
 def conv3d(
     x: Any, weight: Any, bias: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
@@ -78,13 +81,14 @@ def conv3d(
     x: (N, C, D, H, W) or (C, D, H, W), weight: (O, C/groups, K, L, M), bias: (O,). ``same`` pads to keep the size, the
     odd element behind; it needs stride 1.
     """
-    return _convolution(x, weight, bias, stride, padding, dilation, groups)
+    return convolution(x, weight, bias, stride, padding, dilation, groups)
 
 
-def _convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """In as many dimensions as the kernel has."""
     dims = np.ndim(weight) - 2
     stencil = Stencil(np.shape(weight)[2:], each(stride, dims), each(dilation, dims), groups)
-    pads = _pads(padding, stencil)
+    pads = pads_of(padding, stencil.kernel, dilation)
     sides = np.shape(x)[-dims:]
     batch = x.reshape(-1, *np.shape(x)[-dims - 1 :])
     padded = np.pad(batch, ((0, 0), (0, 0), *pads))
@@ -106,8 +110,10 @@ def _convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dila
     return product.reshape(shape), convolution_vjp
 
 
-def _pads(padding: Any, stencil: Stencil) -> list[tuple[int, int]]:
-    """Zeros before and behind in each dimension."""
+def pads_of(padding: Any, kernel: tuple[int, ...], dilation: Any) -> list[tuple[int, int]]:
+    """What is added before and behind in each dimension."""
+    dims = len(kernel)
     if padding == "same":
-        return [(extent // 2, extent - extent // 2) for extent in stencil.extents]
-    return [(pad, pad) for pad in each(0 if padding == "valid" else padding, len(stencil.kernel))]
+        extents = [apart * (side - 1) for apart, side in zip(each(dilation, dims), kernel, strict=True)]
+        return [(extent // 2, extent - extent // 2) for extent in extents]
+    return [(pad, pad) for pad in each(0 if padding == "valid" else padding, dims)]
