@@ -17,6 +17,9 @@ __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 NORMS = (2.0, 1.0, math.inf, 3.0, 1.5, 0.5, 4.0)
 """Orders p of a norm: each has a formula of its own for the gradient, by ranges of p."""
 
+ORDERS = (*NORMS[:-1], 0.0, NORMS[-1])
+"""Orders of a distance: 0, which counts, has no gradient, so that nothing else is seen there."""
+
 
 def _normalize_inputs(draw: Any) -> dict[str, Any]:
     shape = draw.shape(dims=(1, 3), least=1)
@@ -158,7 +161,7 @@ def _pairwise_inputs(draw: Any) -> dict[str, Any]:
     return {
         "x": draw.array(shape),
         "x2": draw.tame(other),
-        "p": draw.choice(NORMS),
+        "p": draw.choice(ORDERS),
         "eps": draw.choice((1e-6, 0.5, 0.0)),
         "keepdim": draw.choice((False, True)),
     }
@@ -180,7 +183,7 @@ def pairwise_distance(x: Any, x2: Any, *, p: Any = 2.0, eps: Any = 1e-6, keepdim
     """‖x - x2 + eps‖_p along the last axis; x and x2 broadcast, and lose that axis unless ``keepdim``.
 
     eps is added to each difference, sign or no sign, so the distance is not symmetric. Where the norm is 0 the gradient
-    is 0. For p = 0, the count of elements that are not 0, PyTorch leaves the gradients undefined.
+    is 0. For p = 0, the count of elements that are not 0, the gradients are 0; autograd leaves them undefined.
     """
     difference = stored(stored(x - x2) + eps)
     norm, norm_vjp = vector_norm(difference, p, -1)

@@ -39,17 +39,20 @@ def _inputs(draw: Any) -> dict[str, Any]:
         shape: tuple[int, ...] = (length, draw.side(1, 5))
         offsets = None
     else:
-        shape = (draw.choice((length, length, 0)),)
+        shape = (draw.choice((length, length, length, 0)),)
         offsets = draw.offsets(draw.side(1, 9), shape[0], closed=last)
-    mode = draw.choice(("mean", "max", "sum", "sum"))
+    mode = draw.choice(("max", "mean", "sum", "sum"))
     sparse = mode != "max" and draw.boolean()
+    by_frequency = mode != "max" and not sparse and draw.boolean()  # PyTorch has neither
+    if by_frequency:  # of a table of one row alone PyTorch knows the frequency (see the ledger)
+        rows = draw.choice((rows, 1))
     return {
         "x": draw.indices(shape, rows),
         "weight": draw.array((rows, width)),
         "offsets": offsets,
         "per_sample_weights": draw.choice((None, *[draw.tame(shape)] * 2)) if mode == "sum" else None,
         **renorm_options(draw),
-        "scale_grad_by_freq": mode != "max" and not sparse and draw.boolean(),  # PyTorch has neither
+        "scale_grad_by_freq": by_frequency,
         "mode": mode,
         "sparse": sparse,
         "include_last_offset": last,

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.arithmetic.functions import stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
-from gradcheck.reference.nn.functional.distance import NORMS, cosine_similarity, pairwise_distance
+from gradcheck.reference.nn.functional.distance import ORDERS, cosine_similarity, pairwise_distance
 from gradcheck.reference.reduction import reduced
 from gradcheck.reference.registry import Kink, reference
 
@@ -28,7 +28,7 @@ def _triplet(draw: Any) -> dict[str, Any]:
 
 def _triplet_inputs(draw: Any) -> dict[str, Any]:
     chosen = hyperparameters(
-        draw, margin=MARGINS, p=NORMS, eps=(1e-6, 0.5, 0.0), swap=(False, True), reduction=REDUCTIONS
+        draw, margin=MARGINS, p=ORDERS, eps=(1e-6, 0.5, 0.0), swap=(False, True), reduction=REDUCTIONS
     )
     return {**_triplet(draw), **chosen}
 
