@@ -53,14 +53,13 @@ def _layer(
     training: bool,
 ) -> Any:
     """batch_norm with the statistics and the momentum that the layer chooses."""
-    tracked = num_batches_tracked is not None
-    seen = num_batches_tracked + 1 if tracked and training else num_batches_tracked
+    seen = None if num_batches_tracked is None else num_batches_tracked + int(training)
     if momentum is None:  # the cumulative average: the latest batch counts one in so many
         momentum = number(1.0, x) / float(seen) if seen else number(0.0, x)
     outputs, batch_norm_vjp = batch_norm(
-        x, running_mean, running_var, weight, bias, training=training or not tracked, momentum=momentum, eps=eps
+        x, running_mean, running_var, weight, bias, training=training or seen is None, momentum=momentum, eps=eps
     )
-    if tracked:
+    if seen is not None:
         outputs["num_batches_tracked"] = np.asarray(seen)
     return outputs, batch_norm_vjp
 
