@@ -45,14 +45,17 @@ _FLOAT64 = np.dtype(np.float64)
 
 
 def float64_of(number: Any) -> Any:
-    """A value, or what was computed from values, in float64, where bounds are."""
-    return number if number.dtype is _FLOAT64 else number.astype(_FLOAT64)
+    """A value, or what was computed from values, in float64, where bounds are: ±inf where it is too large for it."""
+    if number.dtype is _FLOAT64:
+        return number
+    with np.errstate(over="ignore", invalid="ignore"):
+        return number.astype(_FLOAT64)
 
 
 def size_of(value: Any) -> Any:
-    """|value| in float64."""
+    """|value| in float64, as a fresh array."""
     magnitude = np.abs(value)
-    return magnitude if magnitude.dtype is _FLOAT64 else magnitude.astype(_FLOAT64)
+    return magnitude if magnitude.dtype is _FLOAT64 else float64_of(magnitude)
 
 
 SERIES_ENDS = 3.0

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, size_of
+from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, float64_of, size_of
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
 
@@ -174,7 +174,7 @@ def carried(number: Bounded, model: RoundingModel) -> Bounded:
         return Bounded(value, bound, model, number.top)
     if number.model.carries_wide and bound is not None and model.work.name == "float64":
         bound = bound + number.magnitude * OWN_ROUNDOFF
-    return Bounded(value.astype(model.carrier), bound, model, number.top)
+    return Bounded(value.astype(model.carrier) if model.carries_wide else float64_of(value), bound, model, number.top)
 
 
 def total(first: Any, *rest: Any) -> Any:

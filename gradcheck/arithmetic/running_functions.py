@@ -12,6 +12,7 @@ from gradcheck.arithmetic.carrier import size_of
 from gradcheck.arithmetic.mask import Mask
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.running import Bounded, lift, total
+from gradcheck.arithmetic.running_sums import ORDERED_ELEMENTS, in_worst_order
 
 __all__: list[str] = []
 
@@ -54,14 +55,21 @@ def _reduced_size(shape: tuple[int, ...], axis: Any) -> int:
 
 
 def _sum(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Bounded:
-    """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds."""
+    """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds.
+
+    Of few terms their sizes are looked at, and no partial sum is taken for larger than it can be.
+    """
     model, terms = a.model, _reduced_size(a.shape, axis)
     options: Any = {"axis": axis, "keepdims": keepdims}
     factor = model.sum_factor(blocks * terms)
     value = np.add.reduce(a.value, **options)
     magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, **options)
     spread = None if a.bound is None else np.add.reduce(a.full_bound(), **options)
-    bound = magnitude * factor if spread is None else magnitude * factor + spread * (1.0 + factor)
+    bound = magnitude * factor
+    if blocks == 1 and terms > 2 and a.size <= ORDERED_ELEMENTS:
+        bound = np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
+    if spread is not None:
+        bound = bound + spread * (1.0 + factor)
     if model.least:  # what is added up may be flushed on the way
         bound = bound + terms * model.least
     top = terms * (a.top * (1.0 + 2.0 * factor) + 2.0 * model.least) if terms else 0.0
