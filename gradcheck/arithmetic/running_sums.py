@@ -46,13 +46,18 @@ def in_worst_order(model: RoundingModel, sizes: np.ndarray, axis: Any, keepdims:
     if terms <= CERTAIN_TERMS:
         error = ordered @ _counts(terms)
     else:
-        partial = ordered[:, ::-1].cumsum(axis=1)
-        largest = partial[:, -1:].copy()
-        partial /= largest  # squares of very small or large numbers would leave float64
-        error = np.sqrt(np.einsum("ij,ij->i", partial[:, 1:], partial[:, 1:])) * largest[:, 0]
+        with np.errstate(all="ignore"):
+            error = _root_of_squares(ordered[:, ::-1].cumsum(axis=1))
         factor *= LAMBDA
     error *= factor
     return error.reshape([1 if a is None else shape[a] for a in sums])
+
+
+def _root_of_squares(partial: np.ndarray) -> np.ndarray:
+    """√(Σ T_m²), m = 2 … n; T_1 … T_n along the last axis."""
+    largest = partial[:, -1:].copy()
+    partial /= largest  # squares of very small or large numbers would leave float64
+    return np.sqrt(np.einsum("ij,ij->i", partial[:, 1:], partial[:, 1:])) * largest[:, 0]
 
 
 @functools.cache
