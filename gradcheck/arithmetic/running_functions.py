@@ -66,7 +66,7 @@ def _sum(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 
     magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, **options)
     spread = None if a.bound is None else np.add.reduce(a.full_bound(), **options)
     bound = magnitude * factor
-    if blocks == 1 and terms > 2 and a.size <= ORDERED_ELEMENTS:
+    if blocks == 1 and terms > 2 and 0 < a.value.size <= ORDERED_ELEMENTS:
         bound = np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
     if spread is not None:
         bound = bound + spread * (1.0 + factor)

@@ -136,3 +136,7 @@ def test_many_terms_are_not_put_in_order() -> None:
     terms = ORDERED_ELEMENTS + 1
     assert float(np.sum(Bounded(np.ones(terms), None, F32)).bound) == terms * F32.sum_factor(terms)
     assert float(np.sum(Bounded(np.ones(terms - 1), None, F32)).bound) < 0.63 * terms * F32.sum_factor(terms)
+
+
+def test_no_sums_at_all_have_no_terms_to_put_in_order() -> None:
+    assert np.sum(Bounded(np.ones((0, 5)), None, F32), axis=1).shape == (0,)
