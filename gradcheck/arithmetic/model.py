@@ -132,6 +132,12 @@ class RoundingModel:
         error = 2.0 * (ulps * self.library.roundoff + own * self.own) * UPWARD
         return error + self.work.roundoff if self.library.precision > self.work.precision else error
 
+    def elementary_below_one(self, name: str) -> float:
+        """Largest error of a result between 1/2 and 1, where one ulp is u, and so of any smaller one."""
+        ulps, own = ACCURACY[name][self.device], ACCURACY[name]["wide" if self.carries_wide else "reference"]
+        error = (ulps * self.library.roundoff + 2.0 * own * self.own) * UPWARD
+        return error + self.work.roundoff if self.library.precision > self.work.precision else error
+
     def sum_factor(self, terms: int) -> float:
         """What Σ|terms| is multiplied by to bound the rounding of a sum of ``terms`` terms (terms - 1 additions).
 

@@ -243,6 +243,18 @@ def _nearest_to_zero(v: Any, d: Any) -> Any:
     return np.maximum(np.abs(v) - d, 0.0)
 
 
+def _tanh(m: RoundingModel, a: Bounded) -> Bounded:
+    """Its ulps are those of numbers below 1, unless the result may be rounded to 1 itself."""
+    value, local = np.tanh(a.value), m.elementary("tanh")
+    magnitude = size_of(value)
+    bound = magnitude * local
+    bound = np.where(magnitude < 1.0 - 2.0 * local, np.minimum(bound, m.elementary_below_one("tanh")), bound)
+    bound += m.eta
+    if a.bound is not None:
+        bound += a.bound * (1.0 - np.tanh(_nearest_to_zero(float64_of(a.value), a.bound)) ** 2)
+    return finish(m, value, bound, a, local=local)
+
+
 def _expit(m: RoundingModel, a: Bounded) -> Bounded:
     """1/(1 + exp(-x)), one node for autograd; its bound is that of this composition.
 
@@ -326,7 +338,7 @@ Bounded.ufuncs |= {
     np.expm1: _smooth(np.expm1, "expm1", lambda v, d, y: np.exp(v + d)),
     np.log: _smooth(np.log, "log", lambda v, d, y: 1.0 / (v - d), pole=0.0),
     np.log1p: _smooth(np.log1p, "log1p", lambda v, d, y: 1.0 / (1.0 + v - d), pole=-1.0),
-    np.tanh: _smooth(np.tanh, "tanh", lambda v, d, y: 1.0 - np.tanh(_nearest_to_zero(v, d)) ** 2),
+    np.tanh: _unary(_tanh),
     np.cos: _smooth(np.cos, "cos", lambda v, d, y: np.minimum(np.abs(np.sin(v)) + d, 1.0)),
     np.sin: _smooth(np.sin, "sin", lambda v, d, y: np.minimum(np.abs(np.cos(v)) + d, 1.0)),
     special.erf: _smooth(_erf, "erf", lambda v, d, y: 2 / np.sqrt(np.pi) * np.exp(-(_nearest_to_zero(v, d) ** 2))),

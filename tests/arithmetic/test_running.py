@@ -58,7 +58,7 @@ ONE_ROUNDING: dict[str, tuple[Callable[..., Any], tuple[float, ...], float]] = {
     "3 / 5": (np.true_divide, (3.0, 5.0), 0.6 * U32),
     "√9": (np.sqrt, (9.0,), 3.0 * U32),
     "3²": (np.square, (3.0,), 9.0 * U32),
-    # One ulp is 2u of the value, and tanh is stated to err by two.
+    # One ulp is 2u of the value, or u between 1/2 and 1, and tanh is stated to err by two.
     "exp 0": (np.exp, (0.0,), 2.0 * U32),
     "cos 1": (np.cos, (1.0,), 2.0 * math.cos(1.0) * U32),
     "sin 1": (np.sin, (1.0,), 2.0 * math.sin(1.0) * U32),
@@ -66,7 +66,9 @@ ONE_ROUNDING: dict[str, tuple[Callable[..., Any], tuple[float, ...], float]] = {
     "expm1 1": (np.expm1, (1.0,), 2.0 * math.expm1(1.0) * U32),
     "log 2": (np.log, (2.0,), 2.0 * math.log(2.0) * U32),
     "log1p 1": (np.log1p, (1.0,), 2.0 * math.log(2.0) * U32),
-    "tanh 1": (np.tanh, (1.0,), 4.0 * math.tanh(1.0) * U32),
+    "tanh 1": (np.tanh, (1.0,), 2.0 * U32),
+    "tanh 0.1": (np.tanh, (0.1,), 4.0 * math.tanh(0.1) * U32),
+    "tanh 20, which may be rounded to 1": (np.tanh, (20.0,), 4.0 * U32),
     "erf 1": (special.erf, (1.0,), 2.0 * math.erf(1.0) * U32),
     # 1/(1 + e) with e = 1: half of exp's 2u, the sum's and the quotient's u.
     "expit 0": (special.expit, (0.0,), 0.5 * 3.0 * U32),
