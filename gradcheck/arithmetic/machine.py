@@ -74,10 +74,11 @@ class Machine:
         if self.random:
             ulps, library = largest_error(name, self.model.device), self.model.library
             share = self.draw(257, exact.size).reshape(exact.shape) / WIDE(128) - 1
-            most = np.abs(exact) * (2 * ulps - 1)
-            if name == "tanh":  # below 1, where no ulp is larger than the roundoff
-                most = np.where(np.abs(exact) < 1, np.minimum(most, ulps - 0.5), most)
-            off = self._round(exact + share * most * library.roundoff, library)
+            most: Any = 2 * ulps - 1
+            if name == "tanh":  # where the result is below 1, no ulp is larger than the roundoff
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    most = np.where(np.abs(exact) < 1, np.fmin(most, (ulps - 0.5) / np.abs(exact)), most)
+            off = self._round(exact * (1 + share * most * library.roundoff), library)
             exact = np.where(np.isfinite(argument), off, exact)
         return self.work(exact)
 
