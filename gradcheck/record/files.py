@@ -73,7 +73,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         copy = sqlite3.connect(":memory:", isolation_level=None)
         with _closing(connection):
             connection.backup(copy)
-        migrate(copy, version)
+        migrate(copy)
         return copy
 
 
@@ -94,13 +94,12 @@ def open_to_write(path: Path) -> sqlite3.Connection:
             if version and (flaw := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise UsageError(f"record {path}: the file is damaged ({' '.join(flaw.split())}).")
             if version < SCHEMA:
-                migrate(connection, version)
+                migrate(connection)
         except BaseException:
             connection.close()
             raise
-        connection.execute(
-            "PRAGMA synchronous = FULL"
-        )  # what is committed survives a power cut; some builds ask for less
+        # What is committed survives a power cut; some builds of SQLite ask for less.
+        connection.execute("PRAGMA synchronous = FULL")
         return connection
 
 

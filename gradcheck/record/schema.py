@@ -56,10 +56,12 @@ SCHEMA = len(MIGRATIONS)
 """``PRAGMA user_version`` of the files that this gradcheck writes."""
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Bring a file of an earlier version (0: empty) to SCHEMA, in one transaction: all of it or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
+        # Asked here, since another process may have made or migrated the file meanwhile.
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         for statements in MIGRATIONS[version:]:
             for statement in statements:
                 connection.execute(statement)

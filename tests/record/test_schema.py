@@ -8,7 +8,7 @@ import pytest
 from gradcheck.errors import UsageError
 from gradcheck.record.files import open_to_read, open_to_write
 from gradcheck.record.read import Record
-from gradcheck.record.schema import APPLICATION, MIGRATIONS, SCHEMA
+from gradcheck.record.schema import APPLICATION, MIGRATIONS, SCHEMA, migrate
 from gradcheck.record.write import Recorder
 from tests.record.synthetic import record, verdict
 
@@ -82,6 +82,15 @@ def test_a_migration_that_fails_leaves_the_old_file(old, monkeypatch):
     with pytest.raises(UsageError, match=r"record .*old\.db: near"):
         open_to_write(old)
     assert old.read_bytes() == before
+
+
+def test_a_file_that_two_processes_make_at_once_is_made_once(tmp_path):
+    path = tmp_path / "f.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as late:
+        record(path)
+        migrate(late)
+    with Record(path) as found:
+        assert len(found.runs()) == 1
 
 
 def damaged(path):
