@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from gradcheck.cases.case import Case
+from gradcheck.errors import GradcheckError
 from gradcheck.run.plan import Piece, cases_of
 from gradcheck.verdict.verdict import Verdict
 
@@ -39,9 +40,17 @@ def judge_one(case: Case) -> list[Verdict]:
     """Verdicts on one case, timed; also used alone, to find the case that crashed or hung a piece."""
     from gradcheck.subject.devices import lost
     from gradcheck.verdict.kinds import judge
+    from gradcheck.verdict.outputs import verdict as verdict_on
 
     begun = time.perf_counter()
-    verdicts = judge(case)
+    try:
+        verdicts = judge(case)
+    except GradcheckError:
+        raise
+    except Exception as error:
+        # A version of PyTorch may do what nobody thought of: that costs a verdict, which fails the run at its end.
+        words = f"gradcheck itself failed, replay shows where: {type(error).__name__}: {error}"
+        verdicts = [verdict_on(case, "value", "crashed", words=words)]
     if lost(case.device):
         os._exit(LOST)
     share = (time.perf_counter() - begun) / max(1, len(verdicts))

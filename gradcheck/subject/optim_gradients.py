@@ -34,13 +34,8 @@ def step_gradients(
         param.grad = leaves["grad"].clone()
         optimizer = build(history, _in_place(history, param, i), subject)
         for name, entry in was.state.items():
-            # What has the parameter's shape is a leaf; the other entries have one element.
-            value = (
-                leaves[name].clone()
-                if name in leaves
-                else torch.tensor(entry.array, dtype=getattr(torch, entry.dtype), device=param.device)
-            )
-            optimizer.state[param][name] = value
+            # What has the parameter's shape is a leaf; the other entries have one element, or are plain numbers.
+            optimizer.state[param][name] = leaves[name].clone() if name in leaves else _as_kept(entry, param)
         optimizer.step()
         if not param.requires_grad:
             return {name: _zero(leaf) for name, leaf in leaves.items()}
@@ -48,6 +43,14 @@ def step_gradients(
         gradients = torch.autograd.grad(param, list(leaves.values()), weight, allow_unused=True)
     pairs = zip(leaves.items(), gradients, strict=True)
     return {name: _zero(leaf) if gradient is None else seen(gradient) for (name, leaf), gradient in pairs}
+
+
+def _as_kept(entry: Entry, param: torch.Tensor) -> Any:
+    """A state entry of one element as the optimizer keeps it: a tensor, or (counts, before torch 2.1) a number."""
+    plain = {"int": int, "float": float}.get(entry.dtype)
+    if plain is not None:
+        return plain(entry.array)
+    return torch.tensor(entry.array, dtype=getattr(torch, entry.dtype), device=param.device)
 
 
 def _in_place(history: History, param: torch.Tensor, i: int) -> list[torch.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -13,11 +13,19 @@ from gradcheck.subject.devices import generator_state, set_generator_state
 __all__ = ["outside_transforms", "plain_of", "seeded"]
 
 
-def outside_transforms() -> AbstractContextManager[Any]:
+@contextmanager
+def outside_transforms() -> Iterator[None]:
     """Within this context ``torch.func`` transforms nothing: new tensors are plain, whatever surrounds the call."""
     disable: Any = getattr(torch._C, "_DisableFuncTorch", nullcontext)
-    context: AbstractContextManager[Any] = disable()
-    return context
+    guard = disable()
+    if hasattr(guard, "__enter__"):
+        with guard:
+            yield
+        return
+    try:  # torch 2.0: from when the guard is made until it is deleted
+        yield
+    finally:
+        del guard
 
 
 def plain_of(tensor: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
@@ -190,8 +191,8 @@ def _can_flush() -> bool:
 
 def capability_in_force() -> str:
     """The instruction set of PyTorch's own kernels: DEFAULT, AVX2, AVX512, …"""
-    getter = getattr(torch.backends.cpu, "get_cpu_capability", None)
-    return str(getter()) if getter else "unknown"
+    found = re.search(r"CPU capability usage: ([\w ]+)", torch.__config__.show())  # torch.backends.cpu is not in 2.0
+    return found[1].strip() if found else "unknown"
 
 
 def _autocast_in_force() -> bool:

@@ -12,7 +12,7 @@ from torch._jit_internal import boolean_dispatched
 from gradcheck.errors import UsageError
 from gradcheck.subject.adapters import torch_callable
 
-__all__ = ["NOT_OURS", "exists", "missing_parameters", "parameters_of"]
+__all__ = ["NOT_OURS", "UNSEEN", "exists", "missing_parameters", "parameters_of"]
 
 NOT_OURS = {
     "inplace": "overwrites its argument; the numbers are the same, and aliasing is a question of mode",

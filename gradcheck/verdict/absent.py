@@ -9,7 +9,7 @@ from functools import cache
 from gradcheck.cases.case import Case
 from gradcheck.errors import UsageError
 from gradcheck.subject.facts import torch_version
-from gradcheck.subject.signatures import exists, parameters_of
+from gradcheck.subject.signatures import UNSEEN, exists, parameters_of
 from gradcheck.verdict.verdict import Verdict
 
 __all__ = ["as_absent", "lacking"]
@@ -33,7 +33,10 @@ def as_absent(verdict: Verdict) -> Verdict:
     if verdict.status == "unsupported" and verdict.words.startswith(f"torch {torch_version()} has no "):
         return replace(verdict, status="absent")
     refused = _UNEXPECTED.search(verdict.words) if verdict.status == "raises" else None
-    if refused is None or refused[1] in _parameters(verdict.operation):
+    if refused is None:
+        return verdict
+    documented = UNSEEN.get(verdict.operation, {})  # of the newest version, whatever the installed one is
+    if refused[1] in _parameters(verdict.operation) and refused[1] not in documented:
         return verdict
     words = f"torch {torch_version()}: {verdict.operation} has no parameter {refused[1]}"
     return replace(verdict, status="absent", words=words)

@@ -101,3 +101,15 @@ def test_a_worker_whose_device_is_lost_leaves_the_rest_to_another(monkeypatch):
     monkeypatch.setattr(devices, "lost", lambda device: True)
     worker.judge_one(case)
     assert left == [worker.LOST]
+
+
+def test_an_error_that_nobody_thought_of_costs_one_verdict(monkeypatch):
+    case = next(corpus(reference_named("nn.functional.relu"), "float32", 1, 0))
+
+    def fail(case):
+        raise AttributeError("module 'torch' has no attribute 'new'")
+
+    monkeypatch.setattr("gradcheck.verdict.kinds.judge", fail)
+    (found,) = judge_one(case)
+    assert (found.status, found.case) == ("crashed", str(case))
+    assert found.words.endswith("AttributeError: module 'torch' has no attribute 'new'")

@@ -61,6 +61,13 @@ def test_what_is_refused_for_another_reason_raises(words):
     assert as_absent(raised(words)).status == "raises"
 
 
+def test_a_parameter_that_no_signature_shows_is_believed():
+    """Those of C functions are written down from the documentation of the newest version."""
+    found = replace(raised("TypeError: f() got an unexpected keyword argument 'scale'"))
+    name = "nn.functional.scaled_dot_product_attention"
+    assert as_absent(replace(found, operation=name)).status == "absent"
+
+
 def test_of_a_function_that_shows_no_signature_nothing_is_absent():
     found = raised("TypeError: f() got an unexpected keyword argument 'scale'")
     assert as_absent(replace(found, operation="nn.functional.nothing")).status == "raises"
