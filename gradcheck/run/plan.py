@@ -21,6 +21,7 @@ __all__ = [
     "by_environment",
     "cases_of",
     "corpus_size",
+    "drawn_pieces",
     "known_modes",
     "modes_of",
     "pieces",
@@ -30,6 +31,10 @@ PIECE_CASES = 20
 
 HISTORY = 4
 """A case of an optimizer is a history of many steps, each of them judged: it counts as so many cases."""
+
+SHARE, FEW = 10, 6
+"""An operation in another mode than backward gets that share of the drawn cases, and so many at least: there are many
+modes, they call the same kernels, and what is theirs alone shows in few cases."""
 
 COMPILED = 3
 """Drawn cases of a mode that compiles: each is compiled anew, which takes seconds."""
@@ -114,6 +119,15 @@ def pieces(selection: Selection) -> list[Piece]:
     return found
 
 
+def drawn_pieces(entry: Reference, modes: tuple[str, ...], dtype: str, cases: int, seed: int) -> list[Piece]:
+    """Pieces of so many drawn cases of an operation in each mode, without the cases that it always gets."""
+    found = []
+    for family in _families(entry, modes):
+        fixed = len(_fixed(entry, dtype, seed, family[0]))
+        found.append(Piece(entry.name, dtype, "cpu", CONTIGUOUS, family, cases, seed, fixed, fixed + cases))
+    return found
+
+
 Environment = tuple[tuple[str, str], ...]
 """Environment variables: names and values."""
 
@@ -145,6 +159,8 @@ def _drawn(entry: Entry, mode: str, cases: int) -> int:
     """How many cases are drawn of an entry in a mode, where so many are asked for."""
     if entry.kind == "optimizer":
         cases = math.ceil(cases / HISTORY)
+    elif isinstance(entry, Reference) and mode != "backward":
+        cases = min(cases, max(FEW, math.ceil(cases / SHARE)))
     return min(COMPILED, cases) if mode.startswith("compile:") else cases
 
 

@@ -7,7 +7,7 @@ import pytest
 from gradcheck.cases.corpus import fixed_cases
 from gradcheck.cases.modes import ORACLES
 from gradcheck.reference.registry import entries, entry_named
-from gradcheck.run.plan import COMPILED, HISTORY, Selection, cases_of, known_modes, modes_of, pieces
+from gradcheck.run.plan import COMPILED, FEW, HISTORY, Selection, cases_of, known_modes, modes_of, pieces
 from gradcheck.verdict.kinds import JUDGES, judge
 
 RELU, ADAM, STEP = "nn.functional.relu", "optim.Adam", "optim.lr_scheduler.StepLR"
@@ -62,7 +62,7 @@ def test_schedules_exist_in_one_dtype() -> None:
 @pytest.mark.parametrize("mode", ["forward", "double", "func.jacrev"])
 def test_other_modes_draw_cases_of_their_own(mode: str) -> None:
     found = lines(RELU, dtypes=("float32",), modes=(mode,))
-    assert len(found) >= 8
+    assert len(found) >= FEW
     assert all(f"mode={mode}" in line for line in found)
     assert not any("special" in line or "rare" in line for line in found)
 

@@ -214,3 +214,40 @@ def test_jacobians_are_asked_of_small_arrays_only() -> None:
     cross_entropy = reference_named("nn.functional.cross_entropy")
     for case in corpus(cross_entropy, "float64", 30, 0, "func.jacrev"):
         assert max(np.prod(spec.shape) for spec in case.specs.values()) <= 200
+
+
+# --- Who may write where. ---
+
+TANH = "nn.functional.tanh(x=ordinary(3, 4)) seed=1 dtype=float64"
+
+
+def test_out_is_judged_and_has_to_refuse_a_gradient() -> None:
+    assert verdicts("out", line=TANH) == {"value": ("agrees", "")}
+
+    def wrong(x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.tanh(x)
+
+    assert not bad("out", wrong, TANH)  # a stand-in has no out= variant: PyTorch's own is asked
+
+
+def test_a_saved_tensor_that_is_written_over_is_noticed() -> None:
+    assert not bad("written-over", line=TANH)
+    assert not bad("written-over")
+
+
+class _Careless(torch.autograd.Function):
+    """tanh that keeps its result where no version is counted."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.kept = torch.tanh(x)
+        return ctx.kept.view_as(ctx.kept)
+
+    @staticmethod
+    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
+        return g * (1.0 - ctx.kept * ctx.kept)
+
+
+def test_an_operation_that_does_not_notice_is_seen_by_this_mode_alone() -> None:
+    assert "changed in silence" in verdicts("written-over", lambda x: _Careless.apply(x), TANH)["value"][1]
+    assert not bad("backward", lambda x: _Careless.apply(x), TANH)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erf, expit, log_expit
 
-from gradcheck.arithmetic.functions import guarded, number, pi, stored
+from gradcheck.arithmetic.functions import guarded, node, number, pi, stored
 from gradcheck.reference.domains import POSITIVE, elementwise, kink, rows_of_x
 from gradcheck.reference.registry import reference
 
@@ -153,7 +153,12 @@ def softplus(x: Any, *, beta: Any = 1.0, threshold: Any = 20.0) -> Any:
     """
     z = beta * x
     linear = z > threshold
-    value = np.where(linear, x, np.log1p(np.exp(guarded(z, ~linear))) / beta)
+    smooth = node(
+        lambda x: np.log1p(np.exp(guarded(beta * x, ~linear))) / beta,
+        lambda y, x, dx: dx * expit(guarded(beta * x, ~linear)),
+        x,
+    )
+    value = np.where(linear, x, smooth)
 
     def softplus_vjp(g: Any) -> dict[str, Any]:
         return {"x": np.where(linear, g, g * expit(z))}
