@@ -87,6 +87,10 @@ def _modes(names: tuple[str, ...], dtype: str, cases: int, jobs: int, target: Pa
         write_text(page, markdown(found, title))
 
 
+WIDTH = 120
+"""Columns that the table of modes needs at least."""
+
+
 def _print_modes(found: list[Cell]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -94,6 +98,7 @@ def _print_modes(found: list[Cell]) -> None:
     from gradcheck.run.modes import MARKS, MODES, claim_words, claims
 
     console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    console.width = max(console.width, WIDTH)
     for number, mode in enumerate(MODES, start=1):
         console.print(f"{number:2} {mode}")
     console.print(", ".join(f"{mark} {status}" for status, mark in MARKS.items()))
