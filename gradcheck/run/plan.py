@@ -123,7 +123,7 @@ def drawn_pieces(entry: Reference, modes: tuple[str, ...], dtype: str, cases: in
     """Pieces of so many drawn cases of an operation in each mode, without the cases that it always gets."""
     found = []
     for family in _families(entry, modes):
-        fixed = len(_fixed(entry, dtype, seed, family[0]))
+        fixed = len(fixed_cases(entry, dtype, seed, family[0]))
         found.append(Piece(entry.name, dtype, "cpu", CONTIGUOUS, family, cases, seed, fixed, fixed + cases))
     return found
 
