@@ -25,7 +25,7 @@ CASES = 40
 @click.command()
 @click.argument("name", metavar="OPERATION")
 @click.option("--dtype", "dtypes", multiple=True, metavar="D", help="A dtype (repeatable; default float32).")
-@click.option("--device", default="cpu", show_default=True, metavar="D", help="cpu, cuda or cuda:N.")
+@click.option("--device", default="cpu", show_default=True, metavar="D", help="cpu, cuda, cuda:N, mps, xpu, …")
 @click.option("--mode", default=None, metavar="M", help="How PyTorch computes the gradient (default: backward).")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A hyperparameter (repeatable).")
 @click.option("--output", "outputs", multiple=True, metavar="O", help="value or grad[x] (repeatable; default: both).")

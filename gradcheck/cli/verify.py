@@ -31,7 +31,9 @@ DEFAULT_CASES = 60
 @click.option(
     "--dtype", "dtypes", multiple=True, metavar="D", help="float64, float32, float16 or bfloat16 (repeatable)."
 )
-@click.option("--device", "devices", multiple=True, metavar="D", help="cpu, cuda or cuda:N (repeatable; default cpu).")
+@click.option(
+    "--device", "devices", multiple=True, metavar="D", help="cpu, cuda, cuda:N, mps, xpu, … (repeatable; default cpu)."
+)
 @click.option("--mode", "modes", multiple=True, metavar="M", help="A mode or a group of them (repeatable).")
 @click.option("--layout", "layouts", multiple=True, metavar="L", help="transposed, expanded, neg, … (repeatable).")
 @click.option(

@@ -26,7 +26,7 @@ LISTED = 20
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--device", default="cpu", show_default=True, metavar="D", help="cpu, cuda or cuda:N.")
+@click.option("--device", default="cpu", show_default=True, metavar="D", help="cpu, cuda, cuda:N, mps, xpu, …")
 @click.option("--plot", "plot_file", metavar="FILE", help="Draw the losses of batch and stochastic descent (.png, …).")
 @click.option("--graph", "graph_file", metavar="FILE", help="Draw the autograd graph of 001's loss (.dot, .png, …).")
 def walkthrough(names: tuple[str, ...], device: str, plot_file: str | None, graph_file: str | None) -> None:

@@ -41,9 +41,11 @@ def check_device(device: str) -> None:
         return
     module = getattr(torch, parsed.type, None)
     if module is None or not hasattr(module, "device_count"):
-        raise UsageError(f"device {device!r} is not supported: nothing is computed there; expected {EXPECTED}.")
+        raise UsageError(
+            f"device {device!r} is not supported: this PyTorch computes nothing there; expected {EXPECTED}."
+        )
     if not _is_available(module, parsed.type):
-        raise UsageError(f"device {device!r}: {parsed.type} is not available here: {_build()}.")
+        raise UsageError(f"device {device!r}: {parsed.type} is not available here: {_build(parsed.type)}.")
     count = module.device_count()
     if parsed.index is not None and parsed.index >= count:
         raise UsageError(f"device {device!r}: the number of {parsed.type} devices here is {count}.")
@@ -59,7 +61,9 @@ def _is_available(module: Any, kind: str) -> bool:
     return bool(asked())
 
 
-def _build() -> str:
+def _build(kind: str) -> str:
+    if kind != "cuda":
+        return f"torch {torch.__version__} finds none"
     if torch.version.cuda:
         return f"torch {torch.__version__} is built for CUDA {torch.version.cuda}"
     hip = getattr(torch.version, "hip", None)

@@ -67,6 +67,11 @@ class SimulatedTensor(torch.Tensor):
     def __repr__(self) -> str:  # type: ignore[override]
         return f"SimulatedTensor({self.held!r})"
 
+    def requires_grad_(self, requires_grad: bool = True) -> SimulatedTensor:  # noqa: PYI034 - as above
+        """Not refused under ``torch.func``: ``nn.Parameter`` calls it for a subclass alone."""
+        self.requires_grad = requires_grad
+        return self
+
     def numpy(self, *, force: bool = False) -> Any:
         """Refused in CUDA's words: PyTorch's own for a subclass ("not supported") would pass for a missing kernel."""
         if force:
