@@ -67,7 +67,7 @@ class SimulatedTensor(torch.Tensor):
     def __repr__(self) -> str:  # type: ignore[override]
         return f"SimulatedTensor({self.held!r})"
 
-    def requires_grad_(self, requires_grad: bool = True) -> SimulatedTensor:  # noqa: PYI034 - as above
+    def requires_grad_(self, requires_grad: bool = True) -> SimulatedTensor:
         """Not refused under ``torch.func``: ``nn.Parameter`` calls it for a subclass alone."""
         self.requires_grad = requires_grad
         return self
