@@ -40,7 +40,8 @@ class Machine:
     fused: bool = False
 
     def work(self, exact: Any) -> np.ndarray:
-        return self._round(exact, self.model.work)
+        rounded = self._round(exact, self.model.work)
+        return np.where(np.abs(rounded) < self.model.least, np.copysign(WIDE(0), rounded), rounded)
 
     def store(self, value: Any) -> np.ndarray:
         return self._round(value, self.model.store) if self.model.rounds_on_store else value

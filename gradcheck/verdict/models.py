@@ -14,12 +14,13 @@ __all__ = ["LOWERED", "grades_of", "lowered", "model_at", "model_of", "output_dt
 
 LOWERED = (
     "nn.functional.conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy", "nn.functional.prelu",
+    "nn.functional.bilinear", "nn.functional.affine_grid",
     "nn.functional.scaled_dot_product_attention", "nn.functional.multi_head_attention_forward", "nn.MultiheadAttention",
     "nn.Transformer*", "nn.RNN*", "nn.LSTM*", "nn.GRU*",
 )  # fmt: skip
 """Operations that ``torch.autocast`` computes in its dtype on the CPU, wholly or in part: those of the documentation's
-list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and the
-layers made of them. Every other one has to compute as without autocast."""
+list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and what is
+made of them (bilinear and affine_grid call ``bmm``). Every other one has to compute as without autocast."""
 
 
 def lowered(case: Case) -> str | None:

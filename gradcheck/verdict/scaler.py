@@ -14,6 +14,7 @@ from gradcheck.errors import UsageError, choices
 from gradcheck.reference.clipping.scaler import EVENTS, Scaler, bounded_history
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.scaler import Scaled, run_scaler
+from gradcheck.verdict.models import model_of
 from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
@@ -48,7 +49,7 @@ def judge_scaled(case: Case, entry: Scaler, arguments: dict[str, Any], scaled: S
     """The same of a history that was run already."""
     if scaled.outcome != "ran":
         return [verdict(case, "scale", scaled.outcome, words=scaled.words)]
-    expected = bounded_history(entry, arguments, case.dtype)
+    expected = bounded_history(entry, arguments, case.dtype, flushed=model_of(case).flushed)
     model = rounding_model("float32")
     verdicts = []
     for name, reference in expected.items():

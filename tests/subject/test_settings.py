@@ -8,6 +8,7 @@ import torch
 from gradcheck.arithmetic import rounding_model
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.corpus import drawn_case
+from gradcheck.cases.draw import plain_case
 from gradcheck.cases.settings import SWITCHES
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import entries, entry_named
@@ -17,6 +18,7 @@ from gradcheck.subject.settings import applied, autocast_of, capability_in_force
 from gradcheck.verdict import judge as judging
 from gradcheck.verdict.judge import judge_case
 from gradcheck.verdict.kinds import judge
+from gradcheck.verdict.ledger import load_ledger
 
 ONE_PROCESS = [
     f"{switch}={position}"
@@ -169,6 +171,16 @@ def test_without_the_flushed_bound_they_are_not(monkeypatch):
     assert "deviates" in statuses(SUBNORMAL.format("float32")).values()
 
 
+def test_what_flushed_operands_leave_undecided_is_said():
+    line = (
+        "nn.functional.adaptive_max_pool1d(x=subnormal(1, 9), output_size=3, return_indices=True) seed=1 dtype=float32"
+    )
+    (found,) = judge(parse_case(f"{line} setting=denormals=flush"))
+    assert found.status == "unsupported"
+    assert "leave undecided" in found.words
+    assert {verdict.status for verdict in judge(parse_case(line))} == {"agrees"}
+
+
 def test_flushing_that_was_not_asked_for_deviates():
     """A setting that leaks out of another case."""
     with applied("denormals=flush"):
@@ -210,6 +222,15 @@ def rounded_factors(dtype):
 
 
 SOFTMAX = "nn.functional.softmax(x=ordinary(8, 33), dim=1) seed=1 dtype=float32 setting=autocast=bfloat16"
+
+
+@pytest.mark.parametrize("name", [name for name, entry in entries().items() if entry.kind == "operation"])
+def test_autocast_is_within_its_bound_and_changes_no_other_operation(name):
+    ledger = load_ledger()
+    for dtype in ("float32", "float64"):
+        case = plain_case(entry_named(name), 0, 1).on(dtype=dtype, setting="autocast=bfloat16")
+        bad = [verdict for verdict in judge(case) if verdict.status in ("deviates", "raises")]
+        assert [verdict for verdict in bad if ledger.match(verdict) is None] == []
 
 
 def test_an_operation_that_autocast_leaves_alone_keeps_its_bound():

@@ -122,9 +122,11 @@ def scaler_history(
 SCALER = enter(Scaler(scaler_history))
 
 
-def bounded_history(entry: Scaler, arguments: dict[str, Any], dtype: str, device: str = "cpu") -> dict[str, Any]:
-    """The outputs with running error bounds: the scale in float32, gradients in ``dtype``."""
-    model, scales = rounding_model(dtype, device), rounding_model("float32", device)
+def bounded_history(
+    entry: Scaler, arguments: dict[str, Any], dtype: str, device: str = "cpu", *, flushed: bool = False
+) -> dict[str, Any]:
+    """The outputs with running error bounds: the scale in float32, gradients in ``dtype``; flushed: as of the model."""
+    model, scales = (rounding_model(form, device, flushed=flushed) for form in (dtype, "float32"))
     options = {**entry.options, **{name: value for name, value in arguments.items() if name in entry.options}}
     start = Bounded(np.float64(np.float32(options.pop("init_scale"))), None, scales)
     factors = {name: lift(options.pop(name), scales) for name in ("growth_factor", "backoff_factor")}
