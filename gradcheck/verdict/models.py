@@ -13,8 +13,8 @@ from gradcheck.subject.matrix_products import products_of
 __all__ = ["LOWERED", "grades_of", "lowered", "model_at", "model_of", "output_dtypes"]
 
 LOWERED = (
-    "nn.functional.conv*", "nn.Conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy", "nn.functional.prelu",
-    "nn.functional.bilinear", "nn.functional.affine_grid",
+    "nn.functional.conv*", "nn.Conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy",
+    "nn.functional.prelu", "nn.functional.bilinear", "nn.functional.affine_grid",
     "nn.functional.scaled_dot_product_attention", "nn.functional.multi_head_attention_forward", "nn.MultiheadAttention",
     "nn.Transformer*", "nn.RNN*", "nn.LSTM*", "nn.GRU*",
 )  # fmt: skip
