@@ -3,12 +3,12 @@
 A pair is one output of one case, judged in both runs. What PyTorch said about it is *right* (agrees, coarse), *wrong*
 (deviates, raises, crashed, timed out) or *nothing* (unsupported, absent). The word for a place is the first that holds:
 
-* wrong: some pair was right and is wrong;
-* vanished: some pair was right or wrong and is nothing: PyTorch has it no more, or no kernel for it;
+* wrong: some pair was right, or nothing, and is wrong;
+* vanished: some pair was right and is nothing: PyTorch has it no more, or no kernel for it;
 * less accurate: the worst or the typical (median) error/bound grew by more than a factor;
-* mended: some pair was wrong and is right;
+* mended: some pair was wrong and is right, or PyTorch now says that it has no such kernel;
 * more accurate: the worst or the typical error/bound shrank by more than a factor;
-* appeared: some pair was nothing and is right or wrong;
+* appeared: some pair was nothing and is right;
 * rounding: bits changed, accuracy did not;
 * identical: all bits are the same.
 
@@ -38,6 +38,16 @@ WORDS = ("wrong", "vanished", "less accurate", "mended", "more accurate", "appea
 
 REGRESSED = ("wrong", "vanished", "less accurate")
 """Words that make ``gradcheck diff`` end with status 1."""
+
+STEPS = {
+    ("right", "wrong"): "wrong",
+    ("nothing", "wrong"): "wrong",
+    ("wrong", "right"): "mended",
+    ("wrong", "nothing"): "mended",
+    ("right", "nothing"): "vanished",
+    ("nothing", "right"): "appeared",
+}
+"""What a pair says that went from one to the other."""
 
 RIGHT = ("agrees", "coarse")
 NOTHING = ("unsupported", "absent")
@@ -123,10 +133,7 @@ class Change:
             self._keep("rounding", 0.0, pair)
             self._keep("less accurate", now or 0.0, pair)
             self._keep("more accurate", was or 0.0, pair)
-        kinds = _kind(pair.before.status), _kind(pair.after.status)
-        word = {("right", "wrong"): "wrong", ("wrong", "right"): "mended"}.get(kinds)
-        if word is None and kinds[0] != kinds[1]:
-            word = "vanished" if kinds[1] == "nothing" else "appeared"
+        word = STEPS.get((_kind(pair.before.status), _kind(pair.after.status)))
         if word:
             self._keep(word, (now if word == "wrong" else was) or 0.0, pair)
 

@@ -88,6 +88,13 @@ def test_what_was_wrong_and_is_more_so_is_less_accurate(tmp_path):
     assert change.after.worst == 9.0
 
 
+def test_what_was_refused_and_is_now_wrong_is_wrong(tmp_path):
+    (change,) = compared(tmp_path, [verdict(**UNSUPPORTED)], [deviating()]).changes
+    assert change.word == "wrong"
+    (change,) = compared(tmp_path, [verdict(**RAISES)], [verdict(**ABSENT)]).changes
+    assert change.word == "mended"
+
+
 def test_where_some_is_mended_and_some_is_wrong_it_is_wrong_in_either_order(tmp_path):
     one = [deviating(number=0), verdict(number=1)]
     other = [verdict(number=0), deviating(number=1)]
@@ -214,7 +221,7 @@ def test_nothing_regressed_is_lost_among_what_did_not(found):
     """A place with a pair that is wrong now says so first, whatever else happened there."""
     for change in changes_of(found):
         pairs = [pair for pair in found if pair.place == tuple(change.place.values())]
-        broken = any(p.before.status in ("agrees", "coarse") and p.after.status in WRONG for p in pairs)
+        broken = any(p.before.status not in WRONG and p.after.status in WRONG for p in pairs)
         assert (change.word == "wrong") == broken
         assert change.regressed == bool(set(change.words) & set(REGRESSED))
 
