@@ -320,6 +320,11 @@ def a_phone(browser: Browser, page):
         browser.open(page, view, width=360, height=740)
         across = browser.js("return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
         assert across <= 360, f"{view or 'overview'} is {across} px wide"
+    browser.open(page, "#/difference", width=360, height=740)
+    inside = browser.js(
+        "const box = document.getElementById('difference-list'); return [box.scrollWidth, box.clientWidth]"
+    )
+    assert inside[0] <= inside[1], "a change does not fit"
     browser.open(page, width=360, height=740)
     table = browser.js("const box = document.getElementById('heat'); return [box.scrollWidth, box.clientWidth]")
     assert table[0] <= table[1], "four dtypes do not fit"

@@ -38,11 +38,11 @@ function changesTable(rows) {
   const head = ["change", "operation", "dtype", ...several, ...(failing ? ["failing"] : []), "worst error/bound", "typical", "bits changed", "replay"];
   return `<table class="plain changes"><caption class="hidden">Places that changed, with worst and typical error/bound before and after</caption><thead><tr>${head.map((name) => `<th scope="col">${name}</th>`).join("")}</tr></thead><tbody>` +
     rows.map((row) => `<tr><td><span class="badge ${wordClass(row.word)}"><span aria-hidden="true">${SIGNS[row.word]}</span> ${esc(row.said)}</span></td>` +
-      `<td><a href="${esc(linkTo(row.operation, { dtype: row.dtype }))}"><code>${esc(shortName(row.operation))}</code></a></td><td>${esc(row.dtype)}</td>` +
-      several.map((axis) => `<td>${esc(row[axis])}</td>`).join("") +
-      (failing ? `<td class="nowrap">${row.before[2] || row.after[2] ? arrow(row.before[2], row.after[2], grouped) : ""}</td>` : "") +
-      `<td class="nowrap">${arrow(row.before[0], row.after[0])}</td><td class="nowrap">${arrow(row.before[1], row.after[1])}</td>` +
-      `<td class="nowrap">${grouped(row.changed)} of ${grouped(row.pairs)}</td>` +
+      `<td><a href="${esc(linkTo(row.operation, { dtype: row.dtype }))}"><code>${esc(shortName(row.operation))}</code></a></td><td data-label="dtype">${esc(row.dtype)}</td>` +
+      several.map((axis) => `<td data-label="${axis}">${esc(row[axis])}</td>`).join("") +
+      (failing ? `<td class="nowrap" data-label="failing">${row.before[2] || row.after[2] ? arrow(row.before[2], row.after[2], grouped) : ""}</td>` : "") +
+      `<td class="nowrap" data-label="worst">${arrow(row.before[0], row.after[0])}</td><td class="nowrap" data-label="typical">${arrow(row.before[1], row.after[1])}</td>` +
+      `<td class="nowrap" data-label="bits changed">${grouped(row.changed)} of ${grouped(row.pairs)}</td>` +
       `<td>${row.replay ? `<button type="button" data-copy="${esc(row.replay)}" title="${esc(row.replay)}" aria-label="Copy the replay line">Copy</button>` : ""}</td></tr>`).join("") + "</tbody></table>";
 }
 
