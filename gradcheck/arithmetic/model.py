@@ -134,7 +134,7 @@ class RoundingModel:
 
     def elementary_below_one(self, name: str) -> float:
         """Largest error of a result between 1/2 and 1, where one ulp is u, and so of any smaller one."""
-        ulps, own = ACCURACY[name][self.device], ACCURACY[name]["wide" if self.carries_wide else "reference"]
+        ulps, own = largest_error(name, self.device), ACCURACY[name]["wide" if self.carries_wide else "reference"]
         error = (ulps * self.library.roundoff + 2.0 * own * self.own) * UPWARD
         return error + self.work.roundoff if self.library.precision > self.work.precision else error
 
