@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from gradcheck.subject.modes import Call, Tensors, mode, reverse
@@ -12,8 +14,12 @@ __all__: list[str] = []
 def _compiled(call: Call, backend: str) -> Tensors:
     """Backward of the compiled call. Compiled code of other calls is forgotten first: each case stands for itself."""
     torch._dynamo.reset()
-    compiled = torch.compile(call.function, backend=backend)
-    return reverse(call, compiled)
+    counters: Any = torch._dynamo.utils.counters
+    counters.clear()
+    found = reverse(call, torch.compile(call.function, backend=backend))
+    call.notes.extend(f"graph break: {reason.splitlines()[0]}" for reason in counters["graph_break"])
+    call.notes.extend(f"not compiled: {reason.splitlines()[0]}" for reason in counters["unimplemented"])
+    return found
 
 
 @mode("compile:eager")

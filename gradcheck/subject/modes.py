@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ class Call:
     function: from these to the outputs; leaves: the tensors, detached; aux: outputs without gradient; cotangent: from
     the name of an output and the output to its cotangent; tangent: from the name of a leaf to its direction; inplace: a
     call that overwrites its first argument, if PyTorch has one; into: one that writes its value into a given tensor, if
-    it has such; batch: calls of the same shape to be made at once.
+    it has such; batch: calls of the same shape to be made at once; notes: what a mode has to tell besides its outputs.
     """
 
     function: Callable[[Tensors], Tensors]
@@ -37,6 +37,7 @@ class Call:
     inplace: Callable[[Tensors], Tensors] | None = None
     into: Callable[[Tensors, torch.Tensor], torch.Tensor] | None = None
     batch: Callable[[], Any] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def graph(self) -> tuple[Tensors, Tensors]:
         """Fresh leaves that record a graph, and the outputs made of them."""

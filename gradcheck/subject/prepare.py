@@ -38,7 +38,8 @@ def modes() -> dict[str, Mode]:
 class Prepared:
     """The tensors of a case, and what calls the operation on them.
 
-    drawn: arrays that PyTorch drew itself in the last call, by the name of the argument whose place they take.
+    drawn: arrays that PyTorch drew itself in the last call, by the name of the argument whose place they take; notes:
+    what the mode has to tell besides.
     """
 
     def __init__(self, operation: Reference, case: Case, arguments: dict[str, Any], subject: Operation) -> None:
@@ -46,6 +47,7 @@ class Prepared:
         self.case = case
         self.arguments = arguments
         self.drawn: dict[str, np.ndarray] = {}
+        self.notes: list[str] = []
         self._subject = subject
         self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
         self._leaves = operation.differentiable_in(arguments)
@@ -61,6 +63,7 @@ class Prepared:
             inplace=self._inplace() if self.case.mode == "inplace" else None,
             into=self._into() if self.case.mode == "out" else None,
             batch=lambda: Batch(self),
+            notes=self.notes,
         )
 
     def outputs_of(self, tensors: dict[str, Any]) -> Tensors:

@@ -38,7 +38,7 @@ class Observed:
     """What PyTorch did: outputs by name (float64 arrays, exact), their dtypes and bits; or why there are none.
 
     outcome: ``ran``, ``unsupported`` (PyTorch says that it has no such kernel) or ``raises``; words: PyTorch's own;
-    drawn: arrays that it drew itself, by the name of the argument whose place they take.
+    drawn: arrays that it drew itself, by the name of the argument whose place they take; notes: what the mode tells.
     """
 
     outcome: str
@@ -47,6 +47,7 @@ class Observed:
     dtypes: dict[str, str] = field(default_factory=dict)
     bits: dict[str, bytes] = field(default_factory=dict)
     drawn: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subject: Operation | None = None) -> Observed:
@@ -109,4 +110,5 @@ def _observed(
         dtypes={name: dtype_name(tensor) for name, tensor in outputs.items()},
         bits={name: bits for name, (_, bits) in read.items()},
         drawn=prepared.drawn,
+        notes=tuple(prepared.notes),
     )

@@ -85,7 +85,9 @@ def judge_against(
     coarse = grades.get("coarse", {})
     with np.errstate(all="ignore"):
         return [
-            _judge_output(case, arguments, observed, name, reference, coarse.get(name), notes.get(name, ()))
+            _judge_output(
+                case, arguments, observed, name, reference, coarse.get(name), (*notes.get(name, ()), *observed.notes)
+            )
             for name, reference in grades["agrees"].items()
         ] + [
             _verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"the reference has no output {name}")

@@ -251,3 +251,14 @@ class _Careless(torch.autograd.Function):
 def test_an_operation_that_does_not_notice_is_seen_by_this_mode_alone() -> None:
     assert "changed in silence" in verdicts("written-over", lambda x: _Careless.apply(x), TANH)["value"][1]
     assert not bad("backward", lambda x: _Careless.apply(x), TANH)
+
+
+def test_a_graph_break_is_reported() -> None:
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        value = SILU(x)
+        torch._dynamo.graph_break()
+        return value * 1.0
+
+    case = parse_case(LINE).on(mode="compile:eager")
+    assert all(any("graph break" in note for note in v.notes) for v in judge_case(case, subject=broken))
+    assert not any(verdict.notes for verdict in judge_case(case))
