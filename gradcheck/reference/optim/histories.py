@@ -7,7 +7,8 @@ from typing import Any
 
 __all__ = ["BETAS", "GRAD_KINDS", "RATES", "histories"]
 
-STEPS = (3, 5, 8, 1, 12, 20)
+MOST_STEPS = 20
+"""Steps are drawn as one number, so that a history shrinks to the very step that shows a fault."""
 
 GRAD_KINDS = ("ordinary", "integers", "wide", "subnormal", "huge", "special", "ties")
 """Kinds of gradients; ties and integers hold zeros, wide and subnormal tiny numbers."""
@@ -37,7 +38,7 @@ def histories(
     """
 
     def inputs(draw: Any) -> dict[str, Any]:
-        steps = draw.choice(STEPS)
+        steps = draw.integer(1, MOST_STEPS)
         count = draw.choice((2, 1, 3))
         pairs = complexes and draw.choice((False, False, False, True))
         arrays: dict[str, Any] = {}
