@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.arithmetic.running import lift_array
@@ -156,6 +157,18 @@ def test_a_grid_that_lies_outside_along_one_dimension_only(padding_mode: str) ->
     line = "nn.functional.grid_sample(x=wide(2, 4, 5, 3, 5), grid=integers(2, 3, 1, 1, 3), mode='nearest', "
     line += f"padding_mode='{padding_mode}', align_corners=None) seed=14000045 dtype=float64"
     assert set(statuses(line).values()) == {"agrees"}
+
+
+def test_bicubic_sampling_overflows_in_a_row() -> None:
+    """Plain PyTorch: the row -m, m, m, -m gives 1.375·m halfway, of which the column's weight takes 0.59."""
+    m = torch.finfo(torch.float32).max
+    image = torch.zeros(1, 1, 4, 4)
+    image[0, 0, 1] = torch.tensor([-m, m, m, -m])
+    middle = torch.zeros(1, 1, 1, 2)
+    found = torch.nn.functional.grid_sample(image, middle, mode="bicubic", align_corners=True).item()
+    wide = torch.nn.functional.grid_sample(image.double(), middle.double(), mode="bicubic", align_corners=True).item()
+    assert found == float("inf")
+    assert 0.8 * m < wide < m
 
 
 # The sums of few elements that all of this is made of.

@@ -60,9 +60,6 @@ def _centres(side: int, align_corners: bool, like: Any) -> Any:
     return even if align_corners else stored(stored(even * (side - 1.0)) / float(side))
 
 
-IMAGES = ("ordinary", "integers", "ties", "wide", "near", "large", "subnormal", "special", "close", "rare")
-"""Kinds of images: near the largest number, sums overflow in one order of their terms and not in another."""
-
 PLACES = ("ordinary", "near", "ties", "integers", "inner")
 """Kinds of places: PyTorch promises nothing about those that are not finite, or far away."""
 
@@ -75,7 +72,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
     align_corners = draw.choice((None, True, False))
     half = tuple(float(2 * i + 1) / sides[-1] - 1.0 for i in range(sides[-1]))
     return {
-        "x": draw.array((batch, draw.side(1, 5), *sides), IMAGES),
+        "x": draw.array((batch, draw.side(1, 5), *sides)),
         "grid": draw.array((batch, *points, dims), PLACES, near=(0.0, -1.0, 1.0, 0.5, *half)),
         "mode": mode,
         "padding_mode": draw.choice(("zeros", "border", "reflection")),
