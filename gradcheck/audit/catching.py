@@ -6,6 +6,7 @@ from gradcheck.audit.findings import Catch
 from gradcheck.audit.tamper import TAMPERS, Tamper, tampered
 from gradcheck.audit.trials import Trials
 from gradcheck.cases.draw import elements
+from gradcheck.formats import FORMATS
 
 __all__ = ["catches"]
 
@@ -19,8 +20,14 @@ def catches(trials: Trials) -> list[Catch]:
     found: list[Catch] = []
     for tamper in TAMPERS:
         if trials.dtype in tamper.dtypes and (trials.mode == "backward" or tamper.above < largest):
-            found += [_tried(tamper, output, trials) for output in trials.outputs]
+            found += [_tried(tamper, output, trials) for output in trials.outputs if not _is_whole(output, trials)]
     return found
+
+
+def _is_whole(output: str, trials: Trials) -> bool:
+    """Whether an output holds whole numbers (indices, counts), which are compared exactly."""
+    dtypes = {trial.observed.dtypes.get(output, "") for trial in trials}
+    return bool(dtypes - {""}) and not dtypes & set(FORMATS)
 
 
 def _tried(tamper: Tamper, output: str, trials: Trials) -> Catch:
