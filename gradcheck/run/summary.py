@@ -63,6 +63,7 @@ class Summary:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._counted: set[tuple[str, str]] = set()
         self.rows: dict[tuple[str, str, str, str], Row] = {}
         self.unknown: list[Verdict] = []
         self.coarse: list[Verdict] = []
@@ -73,9 +74,15 @@ class Summary:
         self.places: set[tuple[str, str, str, str, str]] = set()
 
     def add(self, verdicts: Iterable[Verdict]) -> list[tuple[Verdict, Entry | None]]:
-        """Take in verdicts; each comes back with the ledger entry that covers it, if any."""
+        """Take in verdicts; each comes back with the ledger entry that covers it, if any.
+
+        A case may be drawn twice; what is known of it already counts once, here as in a record.
+        """
         judged = []
         for verdict in verdicts:
+            if (name := (verdict.case, verdict.output)) in self._counted:
+                continue
+            self._counted.add(name)
             covering = self.ledger.covering(verdict) if verdict.status in ("deviates", "raises") else ()
             entry = covering[0] if covering else None
             self.used.update(covering)
