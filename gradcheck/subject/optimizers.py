@@ -108,7 +108,10 @@ def make_param(array: np.ndarray, history: History) -> torch.Tensor:
 
 
 def make_grad(step: int, i: int, history: History) -> torch.Tensor | None:
-    """The gradient of parameter i at a step; a sparse one names one row twice, with half of it each time."""
+    """The gradient of parameter i at a step; a sparse one names one row twice, with half of it each time.
+
+    Not with momentum: the buffer would keep both halves, and all halves after them, as summands that no state shows.
+    """
     array, rows = history.grad(step, i), history.rows(step, i)
     if array is None:
         return None
@@ -118,11 +121,13 @@ def make_grad(step: int, i: int, history: History) -> torch.Tensor | None:
         return grad
     index = np.flatnonzero(rows)
     values = grad[torch.as_tensor(index, device=grad.device)]
-    if len(index):
+    twice = len(index) > 0 and not history.full_options(i).get("momentum")
+    if twice:
         index = np.append(index, index[-1])
         values = torch.cat([values[:-1], values[-1:] / 2, values[-1:] - values[-1:] / 2])
     places = torch.as_tensor(index, device=grad.device)[None]
-    return torch.sparse_coo_tensor(places, values, grad.shape, check_invariants=True)
+    sparse = torch.sparse_coo_tensor(places, values, grad.shape, check_invariants=True)
+    return sparse if twice else sparse.coalesce()
 
 
 def _laid_out(array: np.ndarray, history: History, layout: str) -> torch.Tensor:

@@ -122,8 +122,8 @@ def _name_shared(step: int, before: list[Moment], after: list[Moment], outputs: 
                     output.words = f"step {step}, param{k}: it is the state[{name}] of param{i}"
 
 
-def before_step(history: History, rule: StepRule, step: int, i: int, was: Moment) -> Before:
-    """What the rule starts from: PyTorch's own parameter, gradient and state."""
+def before_step(history: History, rule: StepRule, step: int, i: int, was: Moment, now: Moment | None = None) -> Before:
+    """What the rule starts from: PyTorch's own parameter, gradient and state; ``now``: after the step, where known."""
     assert was.grad is not None
     state = {name: entry.array for name, entry in was.state.items() if name != "step"}
     return Before(
@@ -136,6 +136,7 @@ def before_step(history: History, rule: StepRule, step: int, i: int, was: Moment
         mode=history.case.mode,
         lr_format=history.lr_format(i),
         rows=history.rows(step, i),
+        kept={name: now.state[name].array for name in rule.scalars if name in now.state} if now else {},
     )
 
 
@@ -147,7 +148,7 @@ def _judge_step(
     history: History, rule: StepRule, step: int, i: int, was: Moment, now: Moment, outputs: dict[str, _Output]
 ) -> None:
     case = history.case
-    before = before_step(history, rule, step, i, was)
+    before = before_step(history, rule, step, i, was, now)
     models = (model_of(case, grade) for grade in grades_of(case))
     agrees, *rest = (bounded_step(rule, before, model) for model in models)
     if history.of("complex"):

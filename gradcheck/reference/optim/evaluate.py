@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ class Before:
     state: the entries PyTorch keeps, by name, empty before the first step; t: the number of this step, from 1;
     dtype: of the parameter; options:
     of the parameter's group; mode: the implementation; lr_format: the dtype of lr where it is a tensor; rows: which
-    rows of a sparse gradient are there, None where it is dense.
+    rows of a sparse gradient are there, None where it is dense; kept: entries of one element as PyTorch stored them in
+    this step, where a rule goes on from them.
     """
 
     param: np.ndarray
@@ -46,6 +47,7 @@ class Before:
     mode: str = "loop"
     lr_format: str | None = None
     rows: np.ndarray | None = None
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def lifted_step(rule: StepRule, before: Before, arithmetic: Arithmetic) -> tuple
     options = {name: _number(value, arithmetic) for name, value in {**rule.options, **before.options}.items()}
     if before.lr_format is not None:
         options["lr"] = arithmetic.tensor(float(before.options["lr"]), before.lr_format)
-    extra = {"route": before.mode, "rows": before.rows}
+    kept = {name: _entry(rule, name, array, arithmetic) for name, array in before.kept.items()}
+    extra = {"route": before.mode, "rows": before.rows, "kept": kept}
     options |= {name: extra[name] for name in rule.takes}
     in_tensor = before.mode in rule.tensor_steps
     t = arithmetic.tensor(float(before.t), SCALAR_FORMAT) if in_tensor else arithmetic.number(float(before.t))

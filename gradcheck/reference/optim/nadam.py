@@ -45,14 +45,15 @@ def start(param: np.ndarray, **options: Any) -> NAdamState:
 def nadam(
     param: Any, grad: Any, state: NAdamState, t: Any, *, lr: Any = 2e-3, betas: Any = (0.9, 0.999), eps: Any = 1e-8,
     weight_decay: Any = 0.0, momentum_decay: Any = 4e-3, decoupled_weight_decay: bool = False, maximize: bool = False,
-    route: str = "loop",
+    route: str = "loop", kept: Any = None,
 ) -> Any:  # fmt: skip
     """NAdam (Dozat 2016, "Incorporating Nesterov momentum into Adam", algorithm 2), shapes as param.
 
     With μ_t = β1·(1 - 0.96^(t·ψ)/2) and P_t = μ_1···μ_t, m and v as in Adam:
     θ ← θ - α·(1-μ_t)/(1-P_t)·g/(√(v/(1-β2^t)) + ε) - α·μ_{t+1}/(1-P_t·μ_{t+1})·m/(same). Variants: P is kept in float32
-    whatever the parameter's dtype, which limits a step in float64; foreach takes the roots of v and of 1-β2^t apart;
-    weight decay is added to the gradient after maximize has negated it, or decoupled, θ·(1 - α·λ) before the step.
+    whatever the parameter's dtype, and the step goes on from what was stored, an output like any other; foreach takes
+    the roots of v and of 1-β2^t apart; weight decay is added to the gradient after maximize has negated it, or
+    decoupled, θ·(1 - α·λ) before the step.
     """
     beta1, beta2 = betas
     grad = -grad if maximize else grad
@@ -73,12 +74,13 @@ def nadam(
     else:
         denominator = stored(np.sqrt(stored(stored(exp_avg_sq) / correction)))
     denominator = stored(denominator + eps)
+    stored_product = mu_product if not kept else kept["mu_product"]
     if route in ("differentiable", "capturable"):
-        product = one_element(mu_product)
+        product = one_element(stored_product)
         first = stored(grad * (-lr * (1.0 - mu) / (1.0 - product)))
         second = stored(stored(exp_avg) * (-lr * mu_next / (1.0 - product * mu_next)))
         return addcdiv(stored(addcdiv(param, first, denominator)), second, denominator), after
-    product = item(mu_product)
+    product = item(stored_product)
     param = stored(addcdiv(param, grad, denominator, -lr * (1.0 - mu) / (1.0 - product)))
     return addcdiv(param, stored(exp_avg), denominator, -lr * mu_next / (1.0 - product * mu_next)), after
 

@@ -27,6 +27,10 @@ MODES = ("loop", "foreach", "fused", "differentiable", "capturable", "compile:ea
 ENOUGH = 4
 """The largest number of parameters that a history may have."""
 
+ASKED = frozenset({"route", "rows", "kept"})
+"""Keywords of a rule that are no options. route: the implementation; rows: the mask of a sparse gradient's rows; kept:
+entries of one element, by name, as PyTorch stored them in this step: empty where that is not known."""
+
 Start = Callable[..., Any]
 
 HISTORY = {
@@ -80,7 +84,7 @@ class StepRule:
     @property
     def options(self) -> dict[str, Any]:
         """The optimizer's own options and PyTorch's defaults."""
-        return {name: default for name, default in _keywords(self.function) if name not in ("route", "rows")}
+        return {name: default for name, default in _keywords(self.function) if name not in ASKED}
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -93,8 +97,8 @@ class StepRule:
 
     @property
     def takes(self) -> frozenset[str]:
-        """Which of ``route`` and ``rows`` (the mask of a sparse gradient's rows) the function asks for."""
-        return frozenset(name for name, _ in _keywords(self.function)) & {"route", "rows"}
+        """Which of ``ASKED`` the function asks for."""
+        return frozenset(name for name, _ in _keywords(self.function)) & ASKED
 
 
 @lru_cache(maxsize=256)

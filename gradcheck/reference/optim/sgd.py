@@ -25,11 +25,12 @@ def start(param: np.ndarray, **options: Any) -> SGDState:
 
 
 def _inputs(draw: Any) -> dict[str, Any]:
-    """Nesterov needs momentum and no dampening; sparse gradients go without weight decay and momentum."""
+    """Nesterov needs momentum and no dampening; PyTorch adds no weight decay to a sparse gradient (it raises)."""
     arguments = _histories(draw)
     if arguments.get("sparse"):
-        arguments |= {"weight_decay": 0.0, "momentum": ()}
-        arguments.pop("group1", None)
+        arguments["weight_decay"] = 0.0
+        if "weight_decay" in dict(arguments.get("group1", ())):
+            del arguments["group1"]
     style = arguments.pop("momentum")
     group = dict(arguments.get("group1", ()))
     if "momentum" in group:
@@ -70,12 +71,13 @@ def sgd(
 
     b ← μ·b + (1-τ)·g, θ ← θ - α·b. Variants: the rate multiplies the buffer when it is applied and not when it grows;
     the first buffer is g itself, without dampening τ; Nesterov's step takes g + μ·b with the new b and requires τ = 0;
-    weight decay λ·θ is added to the gradient after maximize has negated it. Sparse gradients: without momentum.
+    weight decay λ·θ is added to the gradient after maximize has negated it. Without momentum a row that a sparse
+    gradient names twice is added twice; with it gradients name no row twice, and the sparse buffer is as a dense one.
     """
     grad = -grad if maximize else grad
     if nonzero(weight_decay):
         grad = stored(grad + weight_decay * param)
-    if rows is not None:
+    if rows is not None and not nonzero(momentum):
         # A row that the gradient names twice is added twice.
         return stored(param + -lr * (0.5 * grad)) + -lr * (0.5 * grad), SGDState(None)
     if not nonzero(momentum):

@@ -31,6 +31,17 @@ MORE_PARTS: tuple[Part, ...] = (
     ("LambdaLR", ("lr_lambda", "inverse")),
 )
 
+FIRST_PARTS: tuple[Part, ...] = (("MultiplicativeLR", ("lr_lambda", "zigzag")),)
+"""Where one comes later, PyTorch goes on from the rate before it: pinned in tests/schedule/findings.py."""
+
+LATER_PARTS: tuple[Part, ...] = (
+    ("CyclicLR", ("base_lr", 0.01), ("max_lr", 0.2), ("step_size_up", 2), ("cycle_momentum", False)),
+    ("CyclicLR", ("base_lr", 0.05), ("max_lr", 0.1), ("step_size_up", 3), ("mode", "triangular2"),
+     ("cycle_momentum", False)),
+)  # fmt: skip
+"""With rates of their own, which they leave as every group's starting rate where they are made first. OneCycleLR, which
+does so wherever it is made, is drawn by itself alone; ReduceLROnPlateau PyTorch refuses."""
+
 
 def schedule_of(part: Part) -> Schedule:
     """The entry that a part names. Raises UsageError where there is none."""
@@ -40,10 +51,13 @@ def schedule_of(part: Part) -> Schedule:
 
 
 def options_of(part: Part, like: Any = None) -> dict[str, Any]:
-    """The options of a part, its floats in the arithmetic of ``like``."""
+    """The options of a part, its floats in the arithmetic of ``like``, and defaults beside it."""
+    own = dict(part[1:])
+    if like is None:
+        return own
+    defaults = {name: value for name, value in schedule_of(part).options.items() if isinstance(value, float)}
     return {
-        name: number(value, like) if isinstance(value, float) and like is not None else value
-        for name, value in part[1:]
+        name: number(value, like) if isinstance(value, float) else value for name, value in {**defaults, **own}.items()
     }
 
 
@@ -59,7 +73,9 @@ def _route(part: Part, lr: Any, t: int, base: Any) -> Any:
 
 
 def sequential_inputs(draw: Any) -> dict[str, Any]:
-    parts = tuple(draw.choice(PARTS + MORE_PARTS) for _ in range(draw.choice((2, 3, 1))))
+    any_place = PARTS + MORE_PARTS
+    places = (any_place + FIRST_PARTS, *((any_place + LATER_PARTS,) * (draw.choice((2, 3, 1)) - 1)))
+    parts = tuple(draw.choice(of_place) for of_place in places)
     gaps = [draw.choice((2, 1, 5)) for _ in parts[1:]]
     milestones = tuple(sum(gaps[: i + 1]) for i in range(len(gaps)))
     return drawn(draw, schedulers=(parts,), milestones=(milestones,))
