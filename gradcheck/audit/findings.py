@@ -73,7 +73,7 @@ class Catch:
     status: of the verdict; where it is never noticed, `known` if the ledger took it for one of PyTorch's known
     deviations, and `coarse` if PyTorch's own result is coarse there: those hide it.
     value_bound: whether it strikes only where certain numbers come out (subnormals, huge ones): an output that never
-    has them cannot have the fault.
+    has them cannot have the fault. within_reach: where it never struck, whether it would in a larger corpus.
     """
 
     dtype: str
@@ -83,10 +83,17 @@ class Catch:
     struck: int
     status: str
     value_bound: bool = False
+    within_reach: bool = True
 
     @property
     def survived(self) -> bool:
-        return not self.cases and not self.hidden and (self.struck > 0 or not self.value_bound)
+        """Whether it was planted, and never noticed."""
+        return not self.cases and not self.hidden and self.struck > 0
+
+    @property
+    def never_struck(self) -> bool:
+        """Whether there was no case to plant it in, for a fault that does not hang on the numbers that come out."""
+        return not self.cases and not self.hidden and not self.struck and not self.value_bound
 
     @property
     def hidden(self) -> bool:
@@ -169,6 +176,10 @@ class OperationAudit:
         return [catch for catch in self.catches if catch.survived]
 
     @property
+    def never_struck(self) -> list[Catch]:
+        return [catch for catch in self.catches if catch.never_struck]
+
+    @property
     def chance_of_rare(self) -> float:
         """Of meeting a fault that strikes once in RARE calls of this operation during the run."""
         return 1.0 - (1.0 - 1.0 / RARE) ** sum(self.cases.values())
@@ -193,7 +204,7 @@ class OperationAudit:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """All operations together. Exit status 1: something survived."""
+    """All operations together. Exit status 1: something survived, or was not planted where more cases would let it."""
 
     operations: list[OperationAudit]
     cases: int
@@ -213,7 +224,9 @@ class AuditReport:
 
     @property
     def status(self) -> int:
-        return int(bool(self.fates("survived")) or any(audit.tamper_survivors for audit in self.operations))
+        missed = any(audit.tamper_survivors for audit in self.operations)
+        skipped = any(catch.within_reach for audit in self.operations for catch in audit.never_struck)
+        return int(bool(self.fates("survived")) or missed or skipped)
 
     def rows(self) -> Iterator[Row]:
         for audit in self.operations:

@@ -101,13 +101,19 @@ def _print(report: AuditReport) -> None:
         for catch in done.tamper_survivors:
             words = f"survived: {done.label} {catch.dtype} {catch.output}: {catch.tamper}"
             console.print(f"{words} (struck in {catch.struck} cases)", style="red", markup=False, soft_wrap=True)
+        for catch in done.never_struck:
+            words = f"never struck: {done.label} {catch.dtype} {catch.output}: {catch.tamper}"
+            more = " (it would in more cases)" if catch.within_reach else " (no case has what it needs)"
+            style = "red" if catch.within_reach else "yellow"
+            console.print(words + more, style=style, markup=False, soft_wrap=True)
     counts = {kind: len(report.fates(kind)) for kind in ("killed", "survived", "equivalent", "bound only", "elsewhere")}
-    tampers = [catch for done in report.operations for catch in done.catches if catch.struck or not catch.value_bound]
+    tampers = [catch for done in report.operations for catch in done.catches if catch.struck]
+    idle = sum(len(done.never_struck) for done in report.operations)
     console.print(
         f"{counts['killed']} mutants killed, {counts['survived']} survived ({report.share:.2%} killed), "
         f"{counts['equivalent']} equivalent, {counts['bound only']} change bounds only, "
         f"{counts['elsewhere']} strike on other devices only; "
-        f"{sum(catch.cases > 0 for catch in tampers)} of {len(tampers)} tampered outputs caught; "
+        f"{sum(catch.cases > 0 for catch in tampers)} of {len(tampers)} tampered outputs caught, {idle} never struck; "
         f"{report.seconds:.0f} s",
         soft_wrap=True,
     )

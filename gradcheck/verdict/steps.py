@@ -136,8 +136,13 @@ def before_step(history: History, rule: StepRule, step: int, i: int, was: Moment
         mode=history.case.mode,
         lr_format=history.lr_format(i),
         rows=history.rows(step, i),
-        kept={name: now.state[name].array for name in rule.scalars if name in now.state} if now else {},
+        kept=_kept(rule, now) if now is not None and "kept" in rule.takes else {},
     )
+
+
+def _kept(rule: StepRule, now: Moment) -> dict[str, np.ndarray]:
+    """What a rule may go on from: the parameter, and entries of one element."""
+    return {"param": now.param.array, **{name: now.state[name].array for name in rule.scalars if name in now.state}}
 
 
 def _count(was: Moment) -> int:

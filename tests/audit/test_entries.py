@@ -58,6 +58,21 @@ def test_tampered_observations_are_noticed(audited: OperationAudit) -> None:
     assert sum(catch.cases > 0 for catch in audited.catches) > 10
 
 
+def test_what_never_struck_is_told_from_what_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one case, what hangs on sizes and layouts has nowhere to strike; a larger corpus is asked whether it would."""
+    from gradcheck.audit.entries.catching import entry_catches
+
+    entry: Any = entry_named("optim.SGD")
+    trials = EntryTrials(bench_of(entry), entry, "float64", 1, 0)
+    trials._trials = trials._trials[:1]
+    idle = [catch for catch in entry_catches(trials) if catch.never_struck]
+    assert idle
+    assert any(catch.within_reach for catch in idle)
+    assert not any(catch.survived for catch in idle)
+    monkeypatch.setattr(EntryTrials, "further", lambda self: iter(()))
+    assert not any(catch.within_reach for catch in entry_catches(trials) if catch.never_struck)
+
+
 def test_no_error_is_too_large_to_be_reported(audited: OperationAudit) -> None:
     assert audited.sensitivities
     assert all(line.roundoffs < np.inf for line in audited.sensitivities)

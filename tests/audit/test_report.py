@@ -78,10 +78,11 @@ def test_a_survivor_alone_makes_the_status_1() -> None:
         (Catch("float64", "all", "value", cases=3, struck=3, status="deviates"), False),
         (Catch("float64", "all", "value", cases=0, struck=60, status="agrees"), True),
         (Catch("float64", "layout", "value", cases=0, struck=0, status="agrees"), True),
+        (Catch("float64", "layout", "value", cases=0, struck=0, status="agrees", within_reach=False), False),
         (Catch("float64", "flushed", "value", cases=0, struck=0, status="agrees", value_bound=True), False),
         (Catch("float64", "all", "value", cases=0, struck=60, status="known"), False),
     ],
-    ids=["caught", "never noticed", "never struck", "no such numbers", "hidden by the ledger"],
+    ids=["caught", "never noticed", "never struck", "nowhere to strike", "no such numbers", "hidden by the ledger"],
 )
 def test_what_counts_as_a_survivor(catch: Catch, survived: bool) -> None:
     audited = OperationAudit("relu", {"float64": 60}, [], [catch], [], 0.0)

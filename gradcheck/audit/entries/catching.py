@@ -64,7 +64,8 @@ def _tried(
             return Catch(trials.dtype, name, output, number, struck, reported, value_bound)
         own = trial.verdicts[output].status if output in trial.verdicts else "agrees"
         status = reported or ("coarse" if own == "coarse" else status)
-    return Catch(trials.dtype, name, output, 0, struck, status, value_bound)
+    reach = bool(struck or value_bound) or any(wrong(trial) is not None for trial in trials.further())
+    return Catch(trials.dtype, name, output, 0, struck, status, value_bound, reach)
 
 
 def _family(output: str) -> str:

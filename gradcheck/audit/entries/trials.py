@@ -25,6 +25,9 @@ __all__ = ["EntryTrial", "EntryTrials", "distance"]
 BAD = ("deviates", "raises")
 
 
+LARGER = 4
+"""So many times the cases are asked whether a fault that never struck would."""
+
 FEW = 6
 """Places of a case that are tried first."""
 
@@ -217,6 +220,8 @@ class EntryTrials:
     def __init__(self, bench: Bench, entry: Any, dtype: str, cases: int, seed: int) -> None:
         ledger = load_ledger()
         self.bench, self.dtype = bench, dtype
+        self._entry, self._cases, self._seed = entry, cases, seed
+        self._further: list[EntryTrial] | None = None
         by_mode = [list(_cases(entry, dtype, mode, cases, seed)) for mode in modes_of(entry, ())]
         longest = max(map(len, by_mode), default=0)
         turns = [made[index] for index in range(longest) for made in by_mode if index < len(made)]
@@ -228,6 +233,14 @@ class EntryTrials:
 
     def __iter__(self) -> Iterator[EntryTrial]:
         return iter(self._trials)
+
+    def further(self) -> Iterator[EntryTrial]:
+        """Trials of a larger corpus that are not among these, and that ran."""
+        if self._further is None:
+            known = {trial.case for trial in self}
+            larger = EntryTrials(self.bench, self._entry, self.dtype, LARGER * self._cases, self._seed)
+            self._further = [trial for trial in larger if trial.case not in known]
+        return (trial for trial in self._further if trial.ran)
 
     def first(self, number: int) -> list[EntryTrial]:
         """So many of the trials that ran, small ones."""

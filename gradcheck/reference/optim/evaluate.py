@@ -34,8 +34,8 @@ class Before:
     state: the entries PyTorch keeps, by name, empty before the first step; t: the number of this step, from 1;
     dtype: of the parameter; options:
     of the parameter's group; mode: the implementation; lr_format: the dtype of lr where it is a tensor; rows: which
-    rows of a sparse gradient are there, None where it is dense; kept: entries of one element as PyTorch stored them in
-    this step, where a rule goes on from them.
+    rows of a sparse gradient are there, None where it is dense; kept: what PyTorch stored in this step, entries of one
+    element and the parameter, where a rule asks for it.
     """
 
     param: np.ndarray

@@ -11,7 +11,7 @@ from gradcheck.arithmetic import as_dtype, as_dtype_of, stored
 from gradcheck.errors import ContractError
 from gradcheck.reference.optim.histories import RATES, histories
 from gradcheck.reference.optim.rule import lerp, step_rule
-from gradcheck.reference.optim.scalar import operand
+from gradcheck.reference.optim.scalar import operand, snapped
 
 __all__ = ["MuonState", "muon"]
 
@@ -35,7 +35,7 @@ class MuonState(NamedTuple):
 def muon(
     param: Any, grad: Any, state: MuonState, t: Any, *, lr: Any = 1e-3, weight_decay: Any = 0.1, momentum: Any = 0.95,
     nesterov: bool = True, ns_coefficients: Any = (3.4445, -4.775, 2.0315), eps: Any = 1e-7, ns_steps: int = 5,
-    adjust_lr_fn: str | None = None,
+    adjust_lr_fn: str | None = None, kept: Any = None,
 ) -> Any:  # fmt: skip
     """Muon (Jordan 2024, "Muon: an optimizer for hidden layers"), for matrices A×B; buffer of the same shape.
 
@@ -43,6 +43,7 @@ def muon(
     ns_steps of the quintic Newton-Schulz iteration X ← a·X + (b·G + c·G²)·X, G = X·Xᵀ, from X = u/max(‖u‖_F, ε), of the
     transpose if A > B, in bfloat16 whatever the dtype; r = √max(1, A/B), or 0.2·√max(A, B) for match_rms_adamw (Liu et
     al. 2025, "Muon is scalable for LLM training"). Variant: momentum is an average, (1-μ) times Jordan's sum.
+    Any direction in bfloat16 within its own bound is accepted; the step along it is judged in the parameter's dtype.
     """
     buffer = lerp(state.momentum_buffer, grad, 1.0 - momentum)
     update = stored(lerp(grad, stored(buffer), momentum)) if nesterov else stored(buffer)
@@ -51,7 +52,10 @@ def muon(
     direction = _orthogonal(direction.T if rows > columns else direction, ns_coefficients, eps, ns_steps)
     direction = as_dtype_of(direction.T if rows > columns else direction, param)
     param = stored(param * (1.0 - lr * weight_decay))
-    return param + -(lr * _ratio(adjust_lr_fn, rows, columns)) * direction, MuonState(buffer)
+    change = -(lr * _ratio(adjust_lr_fn, rows, columns))
+    if kept:  # the direction is one in bfloat16, whichever: with it the step is as exact as the parameter's dtype
+        direction = snapped(direction, lambda: (kept["param"].value - param.value) / float(change), "bfloat16")
+    return param + change * direction, MuonState(buffer)
 
 
 def _orthogonal(x: Any, coefficients: Any, eps: Any, steps: int) -> Any:

@@ -74,7 +74,7 @@ def nadam(
     else:
         denominator = stored(np.sqrt(stored(stored(exp_avg_sq) / correction)))
     denominator = stored(denominator + eps)
-    stored_product = mu_product if not kept else kept["mu_product"]
+    stored_product = mu_product if not kept or "mu_product" not in kept else kept["mu_product"]
     if route in ("differentiable", "capturable"):
         product = one_element(stored_product)
         first = stored(grad * (-lr * (1.0 - mu) / (1.0 - product)))

@@ -29,7 +29,7 @@ ENOUGH = 4
 
 ASKED = frozenset({"route", "rows", "kept"})
 """Keywords of a rule that are no options. route: the implementation; rows: the mask of a sparse gradient's rows; kept:
-entries of one element, by name, as PyTorch stored them in this step: empty where that is not known."""
+what PyTorch stored in this step, entries of one element and ``param``, by name: empty where that is not known."""
 
 Start = Callable[..., Any]
 

@@ -21,9 +21,9 @@ from gradcheck.arithmetic.running import lift as lift_bounded
 from gradcheck.arithmetic.running import reach
 from gradcheck.arithmetic.simulated import Simulated
 from gradcheck.arithmetic.simulated import lift as lift_simulated
-from gradcheck.formats import Format
+from gradcheck.formats import Format, format_named
 
-__all__ = ["Scalar", "item", "larger", "one_element", "operand", "power", "smaller"]
+__all__ = ["Scalar", "item", "larger", "one_element", "operand", "power", "smaller", "snapped"]
 
 Inner = Bounded | Simulated
 """The arithmetics that know a format."""
@@ -136,6 +136,20 @@ def item(x: Any) -> Any:
 def one_element(x: Any) -> Any:
     """A tensor of one element, computed with as the tensor it is: what meets it is rounded to its format."""
     return Scalar(x) if isinstance(x, Bounded | Simulated) else x
+
+
+def snapped(x: Any, near: Callable[[], Any], dtype: str) -> Any:
+    """Numbers that were cast from a coarser dtype: those of it that are nearest to ``near``, where x may be these.
+
+    near: what x must have been for PyTorch's result to come out without rounding. The nearest of its dtype are no
+    farther from it than the numbers that PyTorch had, so a right result stays within its bound; a wrong one has to be
+    explained by numbers of that dtype. Other arithmetics, and formats that do not hold the dtype's numbers, keep x.
+    """
+    if not isinstance(x, Bounded) or x.model.store.bits < 32:
+        return x
+    grid, bound = format_named(dtype).round(np.asarray(near(), dtype=np.float64)), x.full_bound()
+    possible = np.abs(grid - x.value) <= bound
+    return Bounded(np.where(possible, grid, x.value), np.where(possible, 0.0, bound), x.model)
 
 
 def operand(scalar: Any, like: Any) -> Any:
