@@ -2,7 +2,8 @@
 
     python benchmarks/schedules.py [--cases 40] [--seed 0] [--markdown]
 
-Deviations are counted, and printed with the line that replays them under ``--list``.
+Deviations are counted, and printed with the line that replays them under ``--list``. About half a minute; the second
+part of docs/optimizers.md, see benchmarks/optimizers.py.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def main(cases: int, seed: int, markdown: bool, listed: bool) -> None:
                 if verdict.status not in ("agrees", "coarse"):
                     print(sentence(verdict))
     if markdown:
+        print("## What goes around a step\n")
+        print(f"{cases} drawn cases of each entry, mode and dtype; worst and median error/bound of what agrees.\n")
         print("\n".join("| " + " | ".join(cells) + " |" for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows)))
         return
     table = Table(*COLUMNS)

@@ -120,6 +120,29 @@ def test_a_loaded_state_takes_on_the_parameters_dtype(name: str) -> None:
             assert torch.equal(value, kept.to(torch.bfloat16))
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("optim.SparseAdam",)], ids=named)
+@pytest.mark.parametrize("device", ["meta", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_a_loaded_state_follows_the_parameters_to_their_device(name: str, device: str) -> None:
+    """Entries of the parameter's shape; the step count stays on the CPU, where the for-loop counts."""
+    cls = getattr(torch.optim, name.removeprefix("optim."))
+    here = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
+    there = torch.ones(2, 2, dtype=torch.float64, device=device, requires_grad=True)
+    optimizer, other = cls([here], lr=0.5), cls([there], lr=0.5)
+    here.grad = torch.full_like(here, 0.5)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    other.load_state_dict(saved)
+    assert other.state[there].keys() == optimizer.state[here].keys()
+    for key, value in other.state[there].items():
+        kept = optimizer.state[here][key]
+        if isinstance(value, torch.Tensor):
+            assert kept.device.type == "cpu"
+            assert value.device.type == ("cpu" if key == "step" else device)
+            assert value.shape == kept.shape
+            assert device == "meta" or torch.equal(value.cpu().double(), kept.double())
+    assert saved["param_groups"] == optimizer.state_dict()["param_groups"]
+
+
 @pytest.mark.skipif(torch.__version__.split("+")[0] != FOUND_IN, reason=f"found in torch {FOUND_IN}")
 @pytest.mark.parametrize(("name", "entry"), [(name, entry) for name, names in CAST.items() for entry in names])
 def test_found_a_loaded_state_has_scalars_of_another_dtype(name: str, entry: str) -> None:

@@ -39,7 +39,7 @@ def start(param: np.ndarray, **options: Any) -> AdafactorState:
     modes=("loop", "foreach", "compile:eager"),
     tensor_steps=("compile:eager",),
     inputs=histories(
-        (0, 3), least=1, complexes=False, lr=RATES, beta2_decay=(-0.8, -0.5), eps=((None, 1e-3), (1e-5, 0.5)),
+        (0, 3), least=1, complexes=(), lr=RATES, beta2_decay=(-0.8, -0.5), eps=((None, 1e-3), (1e-5, 0.5)),
         d=(1.0, 2.0), weight_decay=(0.0, 0.1), maximize=(False, True),
     ),
 )  # fmt: skip

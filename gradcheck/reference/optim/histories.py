@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["BETAS", "GRAD_KINDS", "RATES", "histories"]
+__all__ = ["BETAS", "GRAD_KINDS", "RATES", "WITHOUT_OVERFLOW", "histories"]
 
 MOST_STEPS = 20
 """Steps are drawn as one number, so that a history shrinks to the very step that shows a fault."""
@@ -13,9 +13,9 @@ MOST_STEPS = 20
 GRAD_KINDS = ("ordinary", "integers", "wide", "subnormal", "huge", "special", "ties")
 """Kinds of gradients; ties and integers hold zeros, wide and subnormal tiny numbers."""
 
-PAIR_KINDS = ("ordinary", "integers", "subnormal", "ties")
-"""Of complex gradients. PyTorch multiplies complex numbers by real ones as complex numbers, so that an infinity in one
-part makes NaN of the other."""
+WITHOUT_OVERFLOW = tuple(kind for kind in GRAD_KINDS if kind != "huge")
+"""Of complex gradients where PyTorch multiplies complex numbers by real ones as complex numbers: SGD does, all others
+view them as pairs. There an infinity that comes up within a step makes NaN of the other part, and nothing shows it."""
 
 PARAM_KINDS = ("ordinary", "ties", "wide")
 
@@ -26,7 +26,7 @@ BETAS = ((0.9, 0.999), (0.5, 0.75), (0.8, 0.99), (0.0, 0.9))
 def histories(
     dims: tuple[int, int] = (0, 2),
     least: int = 0,
-    complexes: bool = True,
+    complexes: Sequence[str] = GRAD_KINDS,
     sparse: Sequence[bool] = (False,),
     groups: bool = True,
     tensor_lr: bool = True,
@@ -34,13 +34,14 @@ def histories(
 ) -> Callable[[Any], dict[str, Any]]:
     """Inputs of a step rule: one to three parameters, their gradients over some steps, and one value of each option.
 
-    dims: fewest and most dimensions of a parameter; least: its smallest side; options: values, the simplest first.
+    dims: fewest and most dimensions of a parameter; least: its smallest side; complexes: kinds of complex gradients,
+    none where the class has no complex parameters; options: values, the simplest first.
     """
 
     def inputs(draw: Any) -> dict[str, Any]:
         steps = draw.integer(1, MOST_STEPS)
         count = draw.choice((2, 1, 3))
-        pairs = complexes and draw.choice((False, False, False, True))
+        pairs = bool(complexes) and draw.choice((False, False, False, True))
         arrays: dict[str, Any] = {}
         for i in range(count):
             shape = (
@@ -48,7 +49,7 @@ def histories(
                 if pairs
                 else draw.shape(dims, least=least, most=48)
             )
-            grad = draw.array((steps, *shape), PAIR_KINDS if pairs else GRAD_KINDS)
+            grad = draw.array((steps, *shape), complexes if pairs else GRAD_KINDS)
             arrays |= {f"param{i}": draw.array(shape, PARAM_KINDS), f"grad{i}": grad}
         chosen = {name: draw.choice(values) for name, values in options.items()}
         words = {"complex": True} if pairs else {}

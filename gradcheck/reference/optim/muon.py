@@ -27,7 +27,7 @@ class MuonState(NamedTuple):
     state=MuonState,
     counts=False,
     inputs=histories(
-        (2, 2), least=1, complexes=False, lr=RATES, ns_steps=(1, 0, 2, 5), weight_decay=(0.1, 0.0),
+        (2, 2), least=1, complexes=(), lr=RATES, ns_steps=(1, 0, 2, 5), weight_decay=(0.1, 0.0),
         momentum=(0.95, 0.5), nesterov=(True, False), adjust_lr_fn=(None, "original", "match_rms_adamw"),
         ns_coefficients=((3.4445, -4.775, 2.0315), (1.5, -0.5, 0.0)), eps=(1e-7, 0.5),
     ),

@@ -22,7 +22,7 @@ class SparseAdamState(NamedTuple):
 
 
 _histories = histories(
-    (1, 2), complexes=False, lr=RATES, betas=BETAS, eps=(1e-8, 1e-3), maximize=(False, True), sparse=(True,)
+    (1, 2), complexes=(), lr=RATES, betas=BETAS, eps=(1e-8, 1e-3), maximize=(False, True), sparse=(True,)
 )
 
 

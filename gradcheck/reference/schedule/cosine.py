@@ -58,6 +58,8 @@ def warm_restarts(t: Any, lr: Any, *, T_0: int, T_mult: int = 1, eta_min: Any = 
 def _place(t: int, first: int, factor: int) -> tuple[int, int]:
     """Steps since the last restart, and the length of that run."""
     length = first
-    while t >= length:
+    for _ in range(t):  # no run is shorter than a step
+        if t < length:
+            break
         t, length = t - length, length * factor
     return t, length
