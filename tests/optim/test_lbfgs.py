@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gradcheck.arithmetic import Mask
 from gradcheck.cases.case import Case, parse_case
+from gradcheck.cases.corpus import drawn_case
 from gradcheck.cases.strategies import SEEDS, HypothesisDraw
 from gradcheck.reference.optim.lbfgs import RULE, LBFGSState, UndecidedError, holds, lbfgs
 from gradcheck.reference.optim.problems import PROBLEMS
@@ -96,3 +97,16 @@ def test_the_minimum_is_found() -> None:
     for _ in range(12):
         param, state = lbfgs(param, state, PROBLEMS["rosenbrock"], line_search_fn="strong_wolfe", lr=1.0)
     assert PROBLEMS["rosenbrock"](param)[0] <= RULE.options["tolerance_change"]  # the least value is 0
+
+
+@pytest.mark.parametrize("option", ["max_eval", "tolerance_grad", "tolerance_change"])
+def test_an_option_that_is_not_heeded_is_seen_in_the_drawn_cases(option: str) -> None:
+    """Of the cases that ``verify`` draws: each option that ends a step early is drawn so that it does."""
+
+    class Heedless(torch.optim.LBFGS):
+        def __init__(self, params: Any, **options: Any) -> None:
+            options.pop(option, None)
+            super().__init__(params, **options)
+
+    cases = (drawn_case(RULE, "float64", 0, index, "loop").on(layout="contiguous") for index in range(15))
+    assert any(v.status == "deviates" for case in cases for v in judge_history(case, subject=Heedless))

@@ -93,6 +93,9 @@ def _inputs(draw: Any) -> dict[str, Any]:
         "max_iter": draw.choice((1, 2, 3)),
         "history_size": draw.choice((100, 2, 1)),
         "line_search_fn": search,
+        "max_eval": draw.choice((None, 1, 2, 4)),
+        "tolerance_grad": draw.choice((1e-7, 0.25)),
+        "tolerance_change": draw.choice((1e-9, 0.0625)),
     }
 
 
