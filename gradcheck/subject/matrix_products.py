@@ -31,7 +31,7 @@ RECURRENT = ("nn.RNN", "nn.GRU", "nn.LSTM")
 
 def family_of(operation: str) -> str:
     """Which flags an operation is under, in PyTorch's words: ``conv``, ``rnn`` or ``matmul``."""
-    if operation.startswith("nn.functional.conv"):
+    if operation.startswith(("nn.functional.conv", "nn.Conv")):
         return "conv"
     return "rnn" if operation in RECURRENT else "matmul"
 

@@ -35,7 +35,7 @@ def test_wrong_use_is_one_sentence_and_status_2(arguments: list[str], words: str
 def test_an_audit_in_modes_names_them(tmp_path: Path) -> None:
     target = tmp_path / "audit.json"
     result = call(
-        "softplus", "--mode", "forward", "--mode", "double", "--sample", "3", "--cases", "8", "--jobs", "1",
+        "softsign", "--mode", "forward", "--mode", "double", "--sample", "3", "--cases", "8", "--jobs", "1",
         "--json", str(target),
     )  # fmt: skip
     assert result.exit_code == 0, result.output

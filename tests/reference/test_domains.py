@@ -32,6 +32,11 @@ def test_numbers_have_no_rows() -> None:
 
 
 NO_DEFAULT = {
+    "momentum": "None, the cumulative average, is what a layer has beyond the function",
+    "padding_mode": "as much: zeros are the function's own",
+    "num_batches_tracked": "the default None counts nothing, where a layer counts from 0",
+    "padding": "0 has no padding mode to tell apart",
+    "mode": "max gives each gradient to one row, which is the plainer bag",
     "stride": "None stands for the window's size, which is said in words",
     "size": "the default None needs a scale in its place",
     "output_size": "the default None needs a ratio in its place",

@@ -78,7 +78,7 @@ def test_a_reference_is_documented() -> None:
     for name, entry in references().items():
         assert entry.function.__doc__, name
         # Layers are classes in PyTorch: nn.LSTMCell is the function lstm_cell.
-        assert entry.function.__name__.replace("_", "") == name.rpartition(".")[2].replace("_", "").lower()
+        assert entry.function.__name__.replace("_", "").lower() == name.rpartition(".")[2].replace("_", "").lower()
         tree = ast.parse(textwrap.dedent(inspect.getsource(entry.function)))
         pairs = [
             node.value.elts

@@ -183,6 +183,7 @@ def test_a_partial_sum_may_overflow_where_it_is_kept() -> None:
 
 
 BY_MATRIX_PRODUCTS = {
+    "nn.Conv1d", "nn.Conv2d", "nn.Conv3d",
     "nn.GRU", "nn.GRUCell", "nn.LSTM", "nn.LSTMCell", "nn.RNN", "nn.RNNCell",
     "nn.MultiheadAttention", "nn.TransformerDecoderLayer", "nn.TransformerEncoderLayer",
     "nn.functional.multi_head_attention_forward", "nn.functional.scaled_dot_product_attention",

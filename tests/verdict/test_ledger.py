@@ -1,9 +1,10 @@
 """The ledger covers what its entries say, and nothing else."""
 
-from dataclasses import replace
+from dataclasses import fnmatch
 from pathlib import Path
 
 import pytest
+import replace
 
 from gradcheck.cases.case import parse_case
 from gradcheck.errors import UsageError
@@ -129,7 +130,8 @@ def test_a_bad_ledger_is_a_sentence(tmp_path, text, words):
 def test_entries_concern_operations_that_exist():
     ledger = load_ledger(DEFAULT_LEDGER, "2.13.0")
     assert ledger.entries
-    assert {entry.operation for entry in ledger.entries} <= set(entries())
+    names = list(entries())
+    assert [entry.operation for entry in ledger.entries if not fnmatch.filter(names, entry.operation)] == []
 
 
 REPLAYED = [
