@@ -1,10 +1,10 @@
 """The ledger covers what its entries say, and nothing else."""
 
-from dataclasses import fnmatch
+import fnmatch
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import replace
 
 from gradcheck.cases.case import parse_case
 from gradcheck.errors import UsageError
