@@ -44,15 +44,17 @@ Tool = Callable[[Case, Call, Fault], bool]
 
 def tools() -> dict[str, Tool]:
     """All tools, called alike: the call is the faulty one, made from the fault."""
-    found: dict[str, Tool] = {
-        name: lambda case, call, fault, check=check: check(case, call)  # type: ignore[misc]
-        for name, check in TOOLS.items()
-    }
+    found = {name: _of_the_call(check) for name, check in TOOLS.items()}
     if importlib.util.find_spec("jax"):
         from against import check_grads
 
         found["jax check_grads"] = lambda case, call, fault: check_grads.finds_wrong(case, fault)
     return found
+
+
+def _of_the_call(check: Callable[[Case, Call], bool]) -> Tool:
+    """A tool that looks at the faulty call alone, not at the fault it was made from."""
+    return lambda case, call, fault: check(case, call)
 
 
 def _left_out(tool: str, shape: tuple[int, int]) -> bool:
