@@ -16,6 +16,7 @@ from gradcheck.cases.case import Case
 from gradcheck.errors import GradcheckError
 from gradcheck.run.plan import Environment, Piece, by_environment, cases_of
 from gradcheck.run.worker import PRELOADED, device_facts, judge_one, judge_piece, start_worker
+from gradcheck.verdict.outputs import verdict
 from gradcheck.verdict.verdict import Verdict
 
 __all__ = ["Workers"]
@@ -98,9 +99,9 @@ class Workers:
         try:
             verdicts: list[Verdict] = pool.schedule(self._judge_one, args=[case], timeout=self._case_seconds).result()
         except ProcessExpired as error:
-            return [_lost(case, "crashed", f"the process died with exit code {error.exitcode}")]
+            return [verdict(case, "value", "crashed", words=f"the process died with exit code {error.exitcode}")]
         except FutureTimeoutError:
-            return [_lost(case, "timed out", f"no result within {self._case_seconds:g} s")]
+            return [verdict(case, "value", "timed out", words=f"no result within {self._case_seconds:g} s")]
         return verdicts
 
 
@@ -114,23 +115,3 @@ def _new_pool(jobs: int, own: bool) -> ProcessPool:
     if forks:
         context.set_forkserver_preload(PRELOADED)
     return ProcessPool(max_workers=jobs, initializer=start_worker, context=context)
-
-
-def _lost(case: Case, status: str, words: str) -> Verdict:
-    nan = float("nan")
-    return Verdict(
-        operation=case.operation,
-        mode=case.mode,
-        dtype=case.dtype,
-        device=case.device,
-        layout=case.layout,
-        setting=case.setting,
-        output="value",
-        status=status,
-        error_over_bound=nan,
-        error_over_storage_bound=nan,
-        ulp=nan,
-        case=str(case),
-        digest="",
-        words=words,
-    )

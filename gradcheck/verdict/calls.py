@@ -15,6 +15,7 @@ from gradcheck.reference.optim.problems import PROBLEMS
 from gradcheck.subject.closures import Calls, run_calls
 from gradcheck.subject.optimizers import Factory
 from gradcheck.verdict.compare import error_ratios
+from gradcheck.verdict.outputs import verdict
 from gradcheck.verdict.verdict import Verdict, Witness
 from gradcheck.verdict.witness import witness_of
 
@@ -109,8 +110,4 @@ def _ratio(got: Any, expected: Bounded | None) -> tuple[float, Witness | None]:
 
 
 def _verdict(case: Case, output: str, status: str, ratio: float, **more: Any) -> Verdict:
-    return Verdict(
-        operation=case.operation, mode=case.mode, dtype=case.dtype, device=case.device, layout=case.layout,
-        setting=case.setting, output=output, status=status, error_over_bound=ratio, error_over_storage_bound=ratio,
-        ulp=np.nan, case=str(case), digest="", **more,
-    )  # fmt: skip
+    return verdict(case, output, status, error_over_bound=ratio, error_over_storage_bound=ratio, **more)

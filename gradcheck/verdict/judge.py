@@ -16,6 +16,7 @@ from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import digest_of, error_ratios, stored_bound, worst_errors
 from gradcheck.verdict.models import grades_of, model_of, output_dtypes
 from gradcheck.verdict.oracles import oracle_outputs
+from gradcheck.verdict.outputs import verdict
 from gradcheck.verdict.verdict import Verdict
 from gradcheck.verdict.witness import witness_of
 
@@ -155,19 +156,5 @@ def _place_notes(operation: Reference, case: Case, observed: Observed) -> dict[s
 def _verdict(
     case: Case, output: str, status: str, ratio: float, coarse: float, ulp: float, digest: str, **more: Any
 ) -> Verdict:
-    return Verdict(
-        operation=case.operation,
-        mode=case.mode,
-        dtype=case.dtype,
-        device=case.device,
-        layout=case.layout,
-        setting=case.setting,
-        output=output,
-        status=status,
-        error_over_bound=ratio,
-        error_over_storage_bound=coarse,
-        ulp=ulp,
-        case=str(case),
-        digest=digest,
-        **more,
-    )
+    numbers = {"error_over_bound": ratio, "error_over_storage_bound": coarse, "ulp": ulp}
+    return verdict(case, output, status, digest=digest, **numbers, **more)

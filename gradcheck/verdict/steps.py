@@ -30,6 +30,7 @@ from gradcheck.verdict.calls import judge_calls
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, worst_errors
 from gradcheck.verdict.mistakes import mistake_in_step
 from gradcheck.verdict.models import grades_of, model_of
+from gradcheck.verdict.outputs import verdict
 from gradcheck.verdict.verdict import Verdict, Witness
 from gradcheck.verdict.witness import witness_of
 
@@ -300,19 +301,5 @@ def _untouched(case: Case, seen: Seen) -> Verdict:
 
 
 def _verdict(case: Case, output: str, status: str, worst: Worst, digest: str, **more: Any) -> Verdict:
-    return Verdict(
-        operation=case.operation,
-        mode=case.mode,
-        dtype=case.dtype,
-        device=case.device,
-        layout=case.layout,
-        setting=case.setting,
-        output=output,
-        status=status,
-        error_over_bound=worst.ratio,
-        error_over_storage_bound=worst.coarse,
-        ulp=worst.ulp,
-        case=str(case),
-        digest=digest,
-        **more,
-    )
+    numbers = {"error_over_bound": worst.ratio, "error_over_storage_bound": worst.coarse, "ulp": worst.ulp}
+    return verdict(case, output, status, digest=digest, **numbers, **more)
