@@ -22,6 +22,9 @@ __all__ = ["PLACE", "Figures", "Known", "Record", "Recorded", "file_and_run"]
 PLACE = ("operation", "dtype", "mode", "device", "setting")
 """Axes by which figures are put together."""
 
+SHORTEST_UUID = 4
+"""Characters that name a run by its uuid; a shorter word is a number, there or not."""
+
 _WHERE_FROM = "FROM verdicts v JOIN cases c ON c.id = v.case_id WHERE v.run = ?"
 _COMPARED = f"{_WHERE_FROM} AND v.error_over_bound IS NOT NULL"
 
@@ -96,10 +99,13 @@ class Record:
             raise UsageError(f"record {self.path} holds no run.")
         if word == "last":
             return runs[-1]
-        found = [run for run in runs if str(run.number) == word] or [run for run in runs if run.uuid.startswith(word)]
+        found = [run for run in runs if str(run.number) == word]
+        if len(word) >= SHORTEST_UUID:
+            found = found or [run for run in runs if run.uuid.startswith(word)]
         if len(found) != 1:
             fault = "is not known" if not found else "stands for several"
-            expected = choices([*(run.number for run in runs[-10:]), "the first characters of a uuid", "last"])
+            uuid = f"the first characters of a uuid (at least {SHORTEST_UUID})"
+            expected = choices([*(run.number for run in runs[-10:]), uuid, "last"])
             raise UsageError(f"record {self.path}: run {word!r} {fault}; expected {expected}.")
         return found[0]
 

@@ -97,11 +97,12 @@ def covering(found):
     return KNOWN if found.status == "deviates" and found.operation == KNOWN.operation else None
 
 
-def record(path, found=None, *, finished=True, facts=(), piece=20, **axes):
+def record(path, found=None, *, finished=True, facts=(), piece=20, name=None, **axes):
     """Write one run of verdicts (drawn by :func:`verdicts` from the axes by default) into the file; its Run."""
     found = list(verdicts(**axes) if found is None else found)
     with Recorder(path) as recorder:
-        recorder.begin(FACTS | dict(facts), {"operations": sorted({v.operation for v in found}), "cases": 60})
+        selection = {"operations": sorted({v.operation for v in found}), "cases": 60}
+        recorder.begin(FACTS | dict(facts), selection, name=name)
         for start in range(0, len(found), piece):
             recorder.add(f"piece {start}", [(v, covering(v)) for v in found[start : start + piece]])
         if finished:

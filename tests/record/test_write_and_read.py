@@ -177,11 +177,12 @@ def test_a_file_and_a_run(word, expected):
 
 def test_runs_are_found_by_number_uuid_and_last(tmp_path):
     path = tmp_path / "f.db"
-    first, second = record(path), record(path, seed=1)
+    first, second = record(path), record(path, seed=1, name="9f1c2a44-0000-4000-8000-000000000000")
     with Record(path) as found:
         assert found.run("1") == first
-        assert found.run(second.uuid[:8]) == second
+        assert found.run(second.uuid[:8]) == found.run("9f1c") == second
         assert found.run() == second
+        # A number that is not there is not taken for the beginning of a uuid.
         with pytest.raises(UsageError, match=r"run '9' is not known; expected 1, 2, the first characters"):
             found.run("9")
 
