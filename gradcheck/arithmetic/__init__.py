@@ -1,7 +1,7 @@
 """Four arithmetics in which one NumPy formula is evaluated: float64, running error, dual numbers, Arb balls."""
 
 # The rule tables fill themselves in on import.
-from gradcheck.arithmetic import running_functions, running_rules
+from gradcheck.arithmetic import running_rules
 from gradcheck.arithmetic.ball import Ball, ball_precision, balls, enclosure
 from gradcheck.arithmetic.dual import Dual, expanded_nodes, primal_of, tangent_of
 from gradcheck.arithmetic.functions import (
@@ -37,7 +37,6 @@ __all__ = [
     "pi",
     "primal_of",
     "rounding_model",
-    "running_functions",
     "running_rules",
     "sgn",
     "stored",

@@ -1,0 +1,71 @@
+"""Rules of the running error arithmetic for matrix products and einsum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic.model import UPWARD, RoundingModel
+from gradcheck.arithmetic.running import Bounded, lift, total
+from gradcheck.arithmetic.running_reductions import finish_sum
+
+__all__ = ["einsum", "matmul"]
+
+
+def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bounded) -> Bounded:
+    """A sum of ``terms`` products, by matmul or einsum, as the model multiplies matrices."""
+    model = a.model
+    if model.factors:
+        a, b = _rounded_factor(a), _rounded_factor(b)
+    factor = model.product_factor(terms)
+    value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
+    bound = magnitude * factor
+    bound += terms * (model.eta + model.least if model.accumulator is None else model.accumulator.smallest_subnormal)
+    spread = None
+    for left, right in ((a.magnitude, b.bound), (a.bound, b.magnitude), (a.bound, b.bound)):
+        if left is not None and right is not None:
+            part = product(np.broadcast_to(left, a.shape), np.broadcast_to(right, b.shape))
+            spread = part if spread is None else spread + part
+    if spread is not None:
+        bound = bound + spread * (1.0 + factor)
+    top = terms * (a.top * b.top * (1.0 + 2.0 * factor) + 2.0 * (model.eta + model.least)) if terms else 0.0
+
+    def special() -> Any:
+        strange_a, strange_b = ~np.isfinite(a.value) * 1.0, ~np.isfinite(b.value) * 1.0
+        return product(strange_a, np.ones(b.shape)) + product(np.ones(a.shape), strange_b) > 0
+
+    if model.accumulator is not None and not top <= model.accumulator.largest:
+        # A partial sum may overflow where it is kept, whatever becomes of the whole.
+        reached = magnitude + bound
+        bound = np.where(np.isfinite(reached) & (reached > model.accumulator.largest), np.inf, bound)
+    return finish_sum(model, value, magnitude, bound, spread, special, top)
+
+
+def _rounded_factor(a: Bounded) -> Bounded:
+    """A factor of a matrix product, which may be rounded to a narrower format of the same exponent range first."""
+    model = a.model
+    finite = np.where(np.isfinite(a.value), a.magnitude, 0.0)
+    bound = total(finite * (model.factors * UPWARD) + model.work.smallest_normal * model.factors, a.bound)
+    if a.bound is not None:
+        bound += a.bound * model.factors
+    return Bounded(a.value, bound, model, a.top * (1.0 + 2.0 * model.factors))
+
+
+def matmul(a: Any, b: Any) -> Bounded:
+    """Products of matrices, as the model multiplies them."""
+    model = a.model if isinstance(a, Bounded) else b.model
+    return _contract(np.matmul, np.shape(a)[-1], lift(a, model), lift(b, model))
+
+
+def einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Bounded:
+    """A sum of products of two arrays in Einstein's notation, a matrix product to the model."""
+    model: RoundingModel = a.model if isinstance(a, Bounded) else b.model
+    a, b = lift(a, model), lift(b, model)
+    inputs, output = subscripts.replace(" ", "").split("->")
+    left, right = inputs.split(",")
+    sizes = dict(zip(left, a.shape, strict=True)) | dict(zip(right, b.shape, strict=True))
+    terms = math.prod(size for letter, size in sizes.items() if letter not in output)
+    return _contract(lambda x, y: np.einsum(subscripts, x, y, optimize=optimize), terms, a, b)

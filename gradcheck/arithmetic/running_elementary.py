@@ -1,0 +1,97 @@
+"""Rules of the running error arithmetic for elementary functions: published accuracy, and the largest derivative on
+the operand's interval.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from gradcheck.arithmetic.carrier import float64_of, size_of, wide_erf
+from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.running import Bounded, finish
+from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
+from gradcheck.arithmetic.running_operands import unary
+
+__all__ = ["erf", "expit", "log_expit", "nearest_to_zero", "smooth", "tanh"]
+
+
+def smooth(
+    function: Callable[[Any], Any], name: str, slope: Callable[[Any, Any, Any], Any], pole: float | None = None
+) -> Callable[[Any], Any]:
+    """Rule of an elementary function of published accuracy.
+
+    slope(v, δ, value): the largest |f'| on [v - δ, v + δ], all in float64; pole: the left end of the domain, if it has
+    one.
+    """
+
+    def rule(m: RoundingModel, a: Bounded) -> Bounded:
+        value, local = function(a.value), m.elementary(name)
+        bound = size_of(value)
+        bound *= local
+        bound += m.eta
+        if a.bound is not None:
+            spread = a.bound * slope(float64_of(a.value), a.bound, float64_of(value))
+        if pole is None:
+            if a.bound is not None:
+                bound += spread
+            return finish(m, value, bound, a, local=local)
+        if a.bound is not None:
+            # Beyond the pole the slope has the wrong sign; ``repair`` finds the NaN.
+            bound += nan_below(a, pole, np.less_equal, spread)
+        reached = functools.partial(below, a, pole, np.less_equal)
+        return finish(m, value, bound, a, local=local, pole=everywhere, uncertain=reached)
+
+    return unary(rule)
+
+
+def nearest_to_zero(v: Any, d: Any) -> Any:
+    """The least size of a number within d of v."""
+    return np.maximum(np.abs(v) - d, 0.0)
+
+
+def tanh(m: RoundingModel, a: Bounded) -> Bounded:
+    """Its ulps are those of numbers below 1, unless the result may be rounded to 1 itself."""
+    value, local = np.tanh(a.value), m.elementary("tanh")
+    magnitude = size_of(value)
+    bound = magnitude * local
+    bound = np.where(magnitude < 1.0 - 2.0 * local, np.minimum(bound, m.elementary_below_one("tanh")), bound)
+    bound += m.eta
+    if a.bound is not None:
+        bound += a.bound * (1.0 - np.tanh(nearest_to_zero(float64_of(a.value), a.bound)) ** 2)
+    return finish(m, value, bound, a, local=local)
+
+
+def expit(m: RoundingModel, a: Bounded) -> Bounded:
+    """1/(1 + exp(-x)), one node for autograd; its bound is that of this composition.
+
+    The relative error of exp counts by 1 - y, the sum and the quotient round once each. Where exp(-x) overflows the
+    composition gives 0, so the absolute error may be the reciprocal of the largest number.
+    """
+    value = special.expit(a.value)
+    rest = float64_of(1.0 - value)
+    bound = float64_of(value) * (rest * m.elementary("exp") + 2.0 * m.unit) + (1.0 / m.largest + m.eta)
+    if a.bound is not None:
+        nearest = special.expit(-nearest_to_zero(float64_of(a.value), a.bound))
+        bound += a.bound * nearest * (1.0 - nearest)
+    return finish(m, value, bound, a, local=m.elementary("exp") + 2.0 * m.unit)
+
+
+def log_expit(m: RoundingModel, a: Bounded) -> Bounded:
+    """min(x, 0) - log1p(exp(-|x|)), one node for autograd; its bound is that of this composition."""
+    value = special.log_expit(a.value)
+    tail = special.expit(-a.magnitude)
+    log1p = -special.log_expit(a.magnitude)
+    bound = log1p * m.elementary("log1p") + tail * m.elementary("exp") + size_of(value) * m.unit + 2.0 * m.eta
+    if a.bound is not None:
+        bound += a.bound * special.expit(a.bound - float64_of(a.value))
+    return finish(m, value, bound, a, local=m.elementary("log1p") + m.elementary("exp") + m.unit)
+
+
+def erf(x: Any) -> Any:
+    """erf in the carrier of its operand."""
+    return special.erf(x) if x.dtype == np.float64 else wide_erf(x)

@@ -1,0 +1,196 @@
+"""Rules of the running error arithmetic for + - × ÷, signs, squares and roots: what IEEE 754 rounds correctly.
+
+Every rule encloses the set of results over the operands' intervals, by first- and second-order terms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from gradcheck.arithmetic.carrier import float64_of, size_of
+from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.running import Bounded, finish, lift, reach, repair, total
+from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
+from gradcheck.arithmetic.running_operands import Rule, rounding, unary
+from gradcheck.arithmetic.running_power import power as power_of
+
+__all__ = ["add", "divide", "multiply", "power", "same_error", "sign", "sqrt", "square", "subtract"]
+
+
+def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
+    def rule(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
+        """a ± b; the terms' bounds add up."""
+        value = combine(a.value, b.value)
+        # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
+        bound = size_of(value)
+        bound *= m.unit
+        if m.least:
+            bound += m.eta
+        if a.bound is not None:
+            bound += a.bound
+        if b.bound is not None:
+            bound += b.bound
+        top = (a.top + b.top) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
+        return finish(m, value, bound, a, b, top=top)
+
+    return rule
+
+
+add = _sum_or_difference(np.add)
+subtract = _sum_or_difference(np.subtract)
+
+
+def _is_power_of_two(a: Bounded) -> bool:
+    return a.bound is None and a.value.ndim == 0 and abs(math.frexp(a.value)[0]) == 0.5
+
+
+def _scale(m: RoundingModel, a: Bounded, factor: float, value: Any) -> Bounded:
+    """Multiplication by a power of two: exact but for underflow and overflow."""
+    size = abs(factor)
+    bound = None if a.bound is None else a.bound * size
+    if size < 1.0:
+        bound = np.float64(m.eta) if bound is None else bound + m.eta
+    top = a.top * size + 2.0 * m.eta
+    if size > 1.0 and not top <= m.safe and not np.abs(value).max(initial=0.0) <= m.largest:
+        zeros = np.zeros(value.shape)
+        return Bounded(value, repair(m, np.asarray(value), total(zeros, bound), (a,)), m)
+    return Bounded(value, bound, m, top)
+
+
+def multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
+    """a·b; by a power of two it is exact."""
+    value = a.value * b.value
+    if _is_power_of_two(b):
+        return _scale(m, a, float(b.value), value)
+    if _is_power_of_two(a):
+        return _scale(m, b, float(a.value), value)
+    top = a.top * b.top * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
+    bound = _bound_of_product(m, value, a, b)
+    return finish(m, value, bound, a, b, top=top, uncertain=lambda: _zero_times_infinity(a, b))
+
+
+def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
+    """u·|a·b| + η + |a|·β_b + β_a·(|b| + β_b), in as few passes over large arrays as there are."""
+    if b.bound is None or b.value.size > a.value.size:
+        a, b = b, a
+    if b.bound is None or not m.has_room:
+        bound = size_of(value)
+        bound *= m.unit
+        if b.bound is not None:
+            bound += a.magnitude * b.bound
+    else:
+        bound = b.magnitude * m.unit
+        bound += b.bound
+        if bound.shape == value.shape:
+            bound *= a.magnitude
+        else:
+            bound = bound * a.magnitude
+    if a.bound is not None:
+        bound += a.bound * reach(b)
+    bound += m.eta
+    return bound
+
+
+def _zero_times_infinity(a: Bounded, b: Bounded) -> Any:
+    """Where an infinity meets a number, not zero, whose error reaches zero: NaN, or the other infinity, may come out.
+
+    Zero itself gives NaN for certain: with the infinity beside it, it is the limit of a saturated function.
+    """
+    infinite = np.isinf(a.value * b.value)
+    return infinite & ((np.isinf(a.value) & _reaches_zero(b)) | (np.isinf(b.value) & _reaches_zero(a)))
+
+
+def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
+    """a/b; 1/√x may be one function of published accuracy."""
+    value = a.value / b.value
+    if _is_power_of_two(b):
+        return _scale(m, a, 1.0 / float(b.value), value)
+    magnitude, divisor = size_of(value), b.magnitude
+    bound = rounding(m, magnitude)
+    if b.is_root and a.bound is None and a.value.ndim == 0 and a.value == 1.0:
+        bound += magnitude * m.reciprocal_root
+    if b.bound is not None:
+        divisor = _least(b)
+        magnitude *= b.bound
+        bound += total(magnitude, a.bound) / divisor
+    elif a.bound is not None:
+        bound += a.bound / divisor
+    top = math.inf
+    if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
+        top = a.top / abs(float(b.value)) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
+    return finish(m, value, bound, a, b, top=top, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
+
+
+def _least(b: Bounded) -> Any:
+    """The least |value| that a divisor may have, NaN (which ``repair`` finds) where that is 0 by its error."""
+    least = float64_of(np.abs(b.value) - b.bound) if b.model.carries_wide else b.magnitude - b.bound
+    return least if least.min(initial=1.0) > 0.0 else np.where((least <= 0.0) & (b.bound > 0.0), np.nan, least)
+
+
+def _reaches_zero(b: Bounded) -> Any:
+    return np.False_ if b.bound is None else (b.bound >= b.magnitude) & (b.bound > 0.0)
+
+
+def same_error(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function that changes signs alone."""
+    return unary(lambda m, a: Bounded(function(a.value), a.bound, m, a.top))
+
+
+def sign(m: RoundingModel, a: Bounded) -> Bounded:
+    """-1, 0 or 1, and whatever of these the operand's error allows."""
+    value = np.sign(a.value)
+    top = 3.0 if a.top < math.inf else math.inf
+    if a.bound is None:
+        return Bounded(value, None, m, top)
+    return Bounded(value, np.where(a.magnitude <= a.bound, 1.0 + size_of(value), 0.0), m, top)
+
+
+def square(m: RoundingModel, a: Bounded) -> Bounded:
+    """a·a."""
+    return multiply(m, a, a)
+
+
+def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
+    """a^b; a^2 is a product, as kernels have it."""
+    if b.bound is None and np.ndim(b.value) == 0 and b.value == 2.0:
+        return square(m, a)
+    return power_of(m, a, b)
+
+
+def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
+    """√a, rounded once."""
+    value = np.sqrt(a.value)
+    root = float64_of(value)
+    bound = rounding(m, root)
+    if a.bound is not None:
+        # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
+        spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
+        bound += nan_below(a, 0.0, np.less, spread)
+    root = finish(m, value, bound, a, pole=everywhere, uncertain=lambda: below(a, 0.0, np.less))
+    root.is_root = True
+    return root
+
+
+def _directly(rule: Rule, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """An operator of bounded numbers without the way through NumPy's dispatch, which takes as long as the rule."""
+
+    def operator(a: Bounded, b: Any) -> Any:
+        if type(b) is Bounded:
+            return rule(a.model, a, b)
+        return rule(a.model, a, lift(b, a.model)) if type(b) in (int, float) else otherwise(a, b)
+
+    return operator
+
+
+def _reversed(rule: Rule) -> Rule:
+    return lambda m, a, b: rule(m, b, a)
+
+
+for _name, _rule in (("add", add), ("sub", subtract), ("mul", multiply), ("truediv", divide)):
+    for _operator, _direct in ((f"__{_name}__", _rule), (f"__r{_name}__", _reversed(_rule))):
+        setattr(Bounded, _operator, _directly(_direct, getattr(NDArrayOperatorsMixin, _operator)))

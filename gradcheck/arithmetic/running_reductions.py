@@ -1,0 +1,68 @@
+"""Rules of the running error arithmetic for sums and means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.running import Bounded
+from gradcheck.arithmetic.running_sums import ORDERED_ELEMENTS, in_worst_order
+
+__all__ = ["finish_sum", "mean", "sum_of"]
+
+
+def _reduced_size(shape: tuple[int, ...], axis: Any) -> int:
+    if axis is None:
+        return math.prod(shape)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return math.prod(shape[a] for a in axes)
+
+
+def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Bounded:
+    """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds.
+
+    Of few terms their sizes are looked at, and no partial sum is taken for larger than it can be.
+    """
+    model, terms = a.model, _reduced_size(a.shape, axis)
+    options: Any = {"axis": axis, "keepdims": keepdims}
+    factor = model.sum_factor(blocks * terms)
+    value = np.add.reduce(a.value, **options)
+    magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, **options)
+    spread = None if a.bound is None else np.add.reduce(a.full_bound(), **options)
+    bound = magnitude * factor
+    if blocks == 1 and terms > 2 and 0 < a.value.size <= ORDERED_ELEMENTS:
+        bound = np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
+    if spread is not None:
+        bound = bound + spread * (1.0 + factor)
+    if model.least:  # what is added up may be flushed on the way
+        bound = bound + terms * model.least
+    top = terms * (a.top * (1.0 + 2.0 * factor) + 2.0 * model.least) if terms else 0.0
+
+    def special() -> Any:
+        return np.any(~np.isfinite(a.value), **options)
+
+    return finish_sum(model, value, magnitude, bound, spread, special, top)
+
+
+def finish_sum(
+    model: RoundingModel, value: Any, magnitude: Any, bound: Any, spread: Any, special: Callable[[], Any], top: float
+) -> Bounded:
+    """A sum after a look at overflow, of partial sums too, and at special terms; ``special`` says where those are."""
+    if not top <= model.safe:
+        largest = magnitude + bound
+        top = float(largest.max(initial=0.0))
+        if not top <= model.largest:
+            overflow = ~(largest <= model.largest)
+            certain = special() if spread is None else special() & np.isfinite(spread)
+            bound = np.where(certain, 0.0, np.where(overflow, np.inf, bound))
+            top = math.inf
+    return Bounded(value, bound, model, top)
+
+
+def mean(a: Bounded, axis: Any = None, keepdims: bool = False) -> Bounded:
+    """The sum over an axis, divided by the number of its terms."""
+    return sum_of(a, axis, keepdims) / _reduced_size(a.shape, axis)
