@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -85,3 +87,9 @@ def test_the_device_has_its_name_in_the_facts() -> None:
     found = facts("cuda")
     assert found["device"].startswith("cuda (")
     assert "compute capability" in found["devices"]["cuda"]["driver"]
+
+
+def test_the_main_job_finds_nothing_new() -> None:
+    """``gradcheck verify --device cuda``, whole: here, so that tox -e cuda has one place to say that it was not run."""
+    run = subprocess.run([sys.executable, "-m", "gradcheck", "verify", "--device", "cuda"], stdout=subprocess.PIPE)
+    assert run.returncode == 0, run.stdout.decode()
