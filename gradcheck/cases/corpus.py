@@ -32,12 +32,15 @@ _EXTREME = (*_UNDEFINED, "huge", "edges")
 WITHOUT = {
     "jvp": _UNDEFINED,
     "jvp of rows": _UNDEFINED,
-    "jacobian": _UNDEFINED,
-    "columns": _UNDEFINED,
+    "jacobian": _EXTREME,
+    "columns": _EXTREME,
     "hvp": _EXTREME,
     "second tangent": _EXTREME,
 }
-"""Kinds of values left out where derivatives are multiplied by directions: no formula promises what 0·inf is."""
+"""Kinds of values left out where derivatives are multiplied by directions: no formula promises what 0·inf is.
+
+A Jacobian is asked for by unit vectors, whose zeros meet whatever has overflowed on the way.
+"""
 
 MOST = {"jacobian": 6, "columns": 6, "hvp": 200, "second tangent": 200, "vjp of rows": 200, "jvp of rows": 200}
 """Elements of an array, by oracle: a Jacobian has the square of them."""

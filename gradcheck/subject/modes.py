@@ -103,7 +103,7 @@ def _gradient(name: str, leaf: torch.Tensor) -> torch.Tensor:
 
 @mode("grad")
 def grad(call: Call) -> Tensors:
-    """``torch.autograd.grad``; nothing is accumulated."""
+    """``torch.autograd.grad``: the bits of the plain backward, and nothing is accumulated."""
     leaves, outputs = call.graph()
     cotangents = call.cotangents(outputs)
     found = torch.autograd.grad(
@@ -111,7 +111,7 @@ def grad(call: Call) -> Tensors:
     )
     if any(leaf.grad is not None for leaf in leaves.values()):
         raise RuntimeError("torch.autograd.grad wrote into .grad")
-    return outputs | gradients(dict(zip(leaves, found, strict=True)))
+    return _same_as_plain(call, outputs | gradients(dict(zip(leaves, found, strict=True))))
 
 
 @mode("func.vjp")
@@ -145,14 +145,17 @@ def inplace(call: Call) -> Tensors:
 
 @mode("inference")
 def inference(call: Call) -> Tensors:
-    """The value under ``torch.inference_mode`` and under ``no_grad``, which have to be the same bits."""
+    """The value under ``torch.inference_mode`` and under ``no_grad``: the bits of the call that records a graph."""
     with torch.inference_mode():
         outputs = call.function(call.leaves)
     with torch.no_grad():
         again = call.function(call.leaves)
+    _, plain = call.graph()
     for name, output in outputs.items():
         if not same_bits(output, again[name]):
             raise RuntimeError(f"{name} has other bits under no_grad than under inference_mode")
+        if not same_bits(output, plain[name].detach()):
+            raise RuntimeError(f"{name} has other bits under inference_mode than where gradients are recorded")
     return outputs
 
 
@@ -188,7 +191,9 @@ def _same_as_plain(call: Call, found: Tensors) -> Tensors:
 
 
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two tensors have the same shape, dtype and numbers; numbers only where a repeated call promises them.
+    """Whether two tensors have the same shape, dtype and numbers, -0 and 0 being two; one NaN is as good as another.
+
+    Numbers are compared only where a repeated call promises them.
 
     CUDA kernels that add with atomics (gradients of embedding, index_add, interpolate, …) add in another order each
     time, unless deterministic algorithms are asked for; there the bound alone judges.
@@ -196,4 +201,6 @@ def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
     if a.device.type != "cpu" and not torch.are_deterministic_algorithms_enabled():
         return a.shape == b.shape and a.dtype == b.dtype
     a, b = a.to_dense(), b.to_dense()
-    return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | (a.isnan() & b.isnan())).all())
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool((((a == b) & (a.signbit() == b.signbit())) | (a.isnan() & b.isnan())).all())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from gradcheck.subject.modes import MODES, Call, Mode, Tensors
 from gradcheck.subject.seeding import outside_transforms, plain_of
 from gradcheck.subject.settings import autocast_of
 from gradcheck.subject.signatures import parameters_of
-from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor, torch_value
+from gradcheck.subject.tensors import array_and_bits, bits_of, dtype_name, to_tensor, torch_value
 
 __all__ = ["Prepared", "modes"]
 
@@ -49,7 +50,10 @@ class Prepared:
         self.drawn: dict[str, np.ndarray] = {}
         self.notes: list[str] = []
         self._subject = subject
+        self._given: list[tuple[str, torch.Tensor, bytes]] = []
         self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
+        for name in (name for name, value in arguments.items() if isinstance(value, np.ndarray)):
+            self.given(name, self._tensors[name])
         self._leaves = operation.differentiable_in(arguments)
 
     def call(self) -> Call:
@@ -58,8 +62,10 @@ class Prepared:
             function=lambda leaves: self._outputs(self._tensors | leaves),
             leaves={name: self._tensors[name] for name in self._leaves},
             aux=self.operation.aux,
-            cotangent=lambda output, value: _cotangent(self.case, output, value),
-            tangent=lambda name: _direction(self.case, name, self.arguments[name]),
+            cotangent=lambda end, value: self.given(f"the cotangent of {end}", _cotangent(self.case, end, value)),
+            tangent=lambda name: self.given(
+                f"the direction of {name}", _direction(self.case, name, self.arguments[name])
+            ),
             inplace=self._inplace() if self.case.mode == "inplace" else None,
             into=self._into() if self.case.mode == "out" else None,
             batch=lambda: Batch(self),
@@ -70,14 +76,27 @@ class Prepared:
         """Named outputs of the operation on other tensors or hyperparameters."""
         return self._outputs(self._tensors | tensors)
 
-    def check_untouched(self) -> None:
-        """Raise RuntimeError if a tensor no longer holds what was put into it."""
-        for name, value in self.arguments.items():
-            if isinstance(value, np.ndarray):
-                now = self._tensors[name].detach()
-                before = _prepared(value, self.case)
-                if not bool(((now == before) | (now.isnan() & before.isnan())).all()):
-                    raise RuntimeError(f"{name} was modified")
+    def given(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensor, which is given to PyTorch under that name; its bits are kept, to be looked at afterwards."""
+        with outside_transforms():
+            self._given.append((name, tensor, bits_of(tensor)))
+        return tensor
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Raise RuntimeError where a tensor that was given does not hold the same bits after the body: input, cotangent
+        or direction. What PyTorch raised over it is only its consequence."""
+        try:
+            yield
+        except Exception:
+            self._check_given()
+            raise
+        self._check_given()
+
+    def _check_given(self) -> None:
+        for name, tensor, bits in self._given:
+            if bits_of(tensor) != bits:
+                raise RuntimeError(f"{name} was modified")
 
     def _outputs(self, tensors: dict[str, Any]) -> Tensors:
         first = self.operation.arrays[0]
@@ -139,12 +158,17 @@ class Batch:
         with torch.no_grad():
             outputs = prepared.outputs_of({})
         cotangents = {
-            name: torch.stack([_cotangent(case, name, output) for case in self._cases])
+            name: prepared.given(
+                f"the cotangent of {name}", torch.stack([_cotangent(case, name, output) for case in self._cases])
+            )
             for name, output in outputs.items()
             if name not in aux
         }
         tangents = {
-            name: torch.stack([_direction(case, name, prepared.arguments[name]) for case in self._cases])
+            name: prepared.given(
+                f"the direction of {name}",
+                torch.stack([_direction(case, name, prepared.arguments[name]) for case in self._cases]),
+            )
             for name in leaves
         }
 
@@ -160,7 +184,7 @@ class Batch:
 
         # Every second array is batched along its last axis.
         dims = {name: 0 if place % 2 == 0 or not arrays[name][0].dim() else -1 for place, name in enumerate(names)}
-        batch = {name: torch.stack(arrays[name], dim=dims[name]) for name in names}
+        batch = {name: prepared.given(name, torch.stack(arrays[name], dim=dims[name])) for name in names}
         # What is drawn is drawn once, and the same for every row: so it can be told what it was.
         found: Tensors = func.vmap(single, in_dims=(dims, 0, 0), randomness="same")(batch, tangents, cotangents)
         return found

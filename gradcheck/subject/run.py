@@ -94,9 +94,8 @@ def _observed(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             prepared = Prepared(operation, case, arguments, call)
-            with applied(case.setting):
+            with applied(case.setting), prepared.untouched():
                 outputs = modes()[case.mode](altered(prepared.call()))
-            prepared.check_untouched()
             synchronize(case.device)  # an error of a kernel surfaces here, not while results are read
     except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
         words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -140,15 +140,62 @@ def test_rows_that_are_mixed_up_are_seen_under_vmap_alone() -> None:
     assert not seen & {"backward", "grad", "func.vjp", "forward", "double"}
 
 
-def test_a_modified_input_is_seen() -> None:
-    def writes(x: torch.Tensor) -> torch.Tensor:
-        value = torch.nn.functional.relu(x)  # which saves its result alone
-        x.data.mul_(2.0)
+RELU = torch.nn.functional.relu  # whose backward reads its result alone
+OF_ITS_OWN = ("out", "written-over")
+"""Modes that ask PyTorch's own function, or that write themselves."""
+
+
+@pytest.mark.parametrize("mode", [mode for mode in EAGER if mode not in OF_ITS_OWN])
+def test_a_modified_input_is_seen_in_every_mode(mode: str) -> None:
+    def writes(x: torch.Tensor, **_: Any) -> torch.Tensor:
+        value = RELU(x)
+        x.detach().clamp_(min=0.0)  # which another call would not notice
         return value
 
-    line = LINE.replace("silu", "relu")
-    for mode in ("backward", "grad"):
-        assert "x was modified" in verdicts(mode, writes, line)["value"][1]
+    line = "nn.functional.relu(x=ordinary(3, 4)) seed=1 dtype=float64"
+    # In place the first argument is a copy, which may be written.
+    words = " ".join(words for _, words in verdicts(mode, writes, line).values())
+    assert ("x was modified" in words) == (mode != "inplace"), words
+
+
+def test_a_zero_that_lost_its_sign_is_a_modified_input() -> None:
+    def writes(x: torch.Tensor) -> torch.Tensor:
+        x.detach().add_(0.0)
+        return RELU(x)
+
+    assert (
+        "x was modified"
+        in verdicts("backward", writes, "nn.functional.relu(x=special(20)) seed=3 dtype=float64")["value"][1]
+    )
+
+
+class _Greedy(_Function):
+    """Writes into what it is given to multiply by."""
+
+    @staticmethod
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
+        found = g * _Function.slope(ctx.saved_tensors[0])
+        g.detach().zero_()
+        return found
+
+    @staticmethod
+    def jvp(ctx: Any, t: torch.Tensor) -> Any:
+        found = t * _Function.slope(ctx.saved_tensors[0])
+        t.detach().zero_()
+        return found
+
+
+def test_a_modified_cotangent_is_seen() -> None:
+    reverse = ("backward", "grad", "func.vjp", "checkpoint", "saved-tensor-hooks", "vmap:backward")
+    for mode in reverse:
+        words = verdicts(mode, lambda x, **_: _Greedy.apply(x))["value"][1]
+        assert "the cotangent of value was modified" in words, f"{mode}: {words}"
+
+
+def test_a_modified_direction_is_seen() -> None:
+    """``torch.func`` itself refuses to write into what is not its own."""
+    words = verdicts("forward", lambda x, **_: _Greedy.apply(x))["value"][1]
+    assert "the direction of x was modified" in words
 
 
 def test_other_bits_without_a_graph_are_seen() -> None:
@@ -157,6 +204,22 @@ def test_other_bits_without_a_graph_are_seen() -> None:
 
     assert "other bits" in verdicts("inference", lazy)["value"][1]
     assert not bad("backward", lazy)
+
+    def fused(x: torch.Tensor) -> torch.Tensor:  # within the bound of both
+        return SILU(x) if torch.is_grad_enabled() else SILU(x) * (1.0 + 2.0**-52)
+
+    assert "than where gradients are recorded" in verdicts("inference", fused)["value"][1]
+
+
+def test_autograd_grad_has_the_bits_of_backward() -> None:
+    calls = [0]
+
+    def drifting(x: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        return SILU(x) * (1.0 if calls[0] == 1 else 1.0 + 2.0**-52)
+
+    assert "other bits than the plain backward" in verdicts("grad", drifting)["value"][1]
+    assert not bad("grad", lambda x: SILU(x))
 
 
 def test_a_forward_that_changes_from_call_to_call_is_seen_by_checkpointing() -> None:
