@@ -132,20 +132,24 @@ class _Drive:
         return torch.tensor(lr, dtype=getattr(torch, self.case.dtype), device=self.case.device)
 
     def _scheduler(self, optimizer: Any, more: dict[str, Any]) -> Any:
-        options = own_options(self.entry, self.arguments) | more
-        if "schedulers" in options:
-            parts = [_part(part, optimizer) for part in options.pop("schedulers")]
-            if "milestones" in options:
-                return self.factory(optimizer, schedulers=parts, milestones=list(options["milestones"]))
-            return self.factory(parts)
-        return self.factory(optimizer, **_called(self.entry, options))
+        return _made(self.factory, self.entry, optimizer, own_options(self.entry, self.arguments) | more)
+
+
+def _made(factory: Factory, entry: Schedule, optimizer: Any, options: dict[str, Any]) -> Any:
+    """A scheduler, and before it the parts that it is made of."""
+    if "schedulers" not in options:
+        return factory(optimizer, **_called(entry, options))
+    parts = [_part(part, optimizer) for part in options["schedulers"]]
+    if "milestones" in options:
+        return factory(optimizer, schedulers=parts, milestones=list(options["milestones"]))
+    return factory(parts)
 
 
 def _part(part: tuple[Any, ...], optimizer: Any) -> Any:
     entry = schedule_of(part)
     factory = _class_of(entry.name)
     assert factory is not None
-    return factory(optimizer, **_called(entry, options_of(part)))
+    return _made(factory, entry, optimizer, options_of(part))
 
 
 def _called(entry: Schedule, options: dict[str, Any]) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _judge_step(
     models = (model_of(case, grade) for grade in grades_of(case))
     agrees, *rest = (bounded_step(rule, before, model) for model in models)
     if history.of("complex"):
-        agrees, *rest = (_spilled(before, grade) for grade in (agrees, *rest))
+        agrees, *rest = (_spilled(before, grade, rule.pairs) for grade in (agrees, *rest))
     coarse = rest[0] if rest else {}
     got = {"param": now.param, **{f"state[{name}]": entry for name, entry in now.state.items() if name != "step"}}
     place = f"step {step}, param{i}"
@@ -225,22 +225,32 @@ def _gradient(rule: StepRule, before: Before, name: str, cotangent: np.ndarray, 
     return lift(lift_array(cotangent, model) * derivative, model)
 
 
-def _spilled(before: Before, outputs: dict[str, Bounded]) -> dict[str, Bounded]:
+def _spilled(before: Before, outputs: dict[str, Bounded], pairs: bool) -> dict[str, Bounded]:
     """The outputs of complex numbers, nothing being said where a part that goes in is not finite.
 
     PyTorch multiplies by a real number as by a complex one in some implementations, and parts them in others:
-    (∞ + i)·(2 + 0i) has the imaginary part ∞·0 + 2, which is NaN.
+    (∞ + i)·(2 + 0i) has the imaginary part ∞·0 + 2, which is NaN. Without pairs nothing is said where a part may
+    overflow within the step either: an infinity stays, and the parameter or the state has it after the step.
     """
-    arrays = [a for a in (before.param, before.grad, *before.state.values()) if a.shape == before.param.shape]
-    strange = np.any([~np.isfinite(a) for a in arrays], axis=0).any(axis=-1, keepdims=True)
+    shape = before.param.shape
+    arrays = [a for a in (before.param, before.grad, *before.state.values()) if a.shape == shape]
+    strange = np.any([~np.isfinite(a) for a in arrays], axis=0)
+    if not pairs:
+        strange |= np.any([_may_overflow(output) for output in outputs.values() if output.shape == shape], axis=0)
+    strange = strange.any(axis=-1, keepdims=True)
     if not strange.any():
         return outputs
     return {
         name: Bounded(output.value, np.where(strange, np.inf, output.full_bound()), output.model)
-        if output.shape == before.param.shape
+        if output.shape == shape
         else output
         for name, output in outputs.items()
     }
+
+
+def _may_overflow(output: Bounded) -> np.ndarray:
+    reach: np.ndarray = np.abs(output.value) + output.full_bound()
+    return ~(reach <= output.model.store.largest)
 
 
 def _wrong(output: _Output, words: str) -> None:

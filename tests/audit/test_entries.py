@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradcheck.arithmetic import balls
 from gradcheck.audit.entries.killing import entry_fate
 from gradcheck.audit.entries.mutants import EntryMutant, entry_mutants
-from gradcheck.audit.entries.trials import EntryTrials, distance
+from gradcheck.audit.entries.trials import EntryTrials, _within_rounding, distance
 from gradcheck.audit.entries.worker import audit_entry, bench_of
 from gradcheck.audit.findings import Fate, OperationAudit, Plan
 from gradcheck.reference.registry import Entry, entries, entry_named
@@ -126,6 +127,21 @@ def test_equal_values_are_recognised() -> None:
     commuted.__signature__ = __import__("inspect").signature(entry.function)  # type: ignore[attr-defined]
     same = EntryMutant(replace(entry, function=commuted), "operator", "sgd", 1, "a", "1.0 * a")
     assert entry_fate(same, corpora).kind in ("equivalent", "bound only")
+
+
+def test_a_quotient_that_rounds_alike_changes_bounds_only() -> None:
+    """Of whole numbers, before it enters the arithmetic: the same number in float64, and another one exactly."""
+    words = {"operator": "dropped", "before": "* since / length", "after": "cosine(since / length)"}
+    (fate,) = fates("optim.lr_scheduler.CosineAnnealingWarmRestarts", cases=8, **words)
+    assert fate.kind == "bound only"
+    assert "same values in float64" in fate.reason
+
+
+@pytest.mark.parametrize(("bounds", "hidden"), [({"lr": 0.5}, True), ({"lr": 0.125}, False), ({}, False)], ids=str)
+def test_only_rounding_hides_a_difference(bounds: dict[str, float], hidden: bool) -> None:
+    own, other = ({"lr": balls(np.array([value])).array} for value in (1.0, 1.25))
+    assert _within_rounding(own, other, {name: np.array(bound) for name, bound in bounds.items()}) is hidden
+    assert _within_rounding(own, own, {})
 
 
 def test_a_fault_on_another_device_is_not_called_equivalent() -> None:

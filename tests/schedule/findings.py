@@ -49,6 +49,24 @@ def _resumed_after_restart(case: Case) -> bool:
     return _is("CosineAnnealingWarmRestarts", "last_epoch")(case) and words["T_mult"] > 1
 
 
+def _has(case: Case, **options: object) -> bool:
+    words = dict(case.arguments)
+    return all(words.get(name) == value for name, value in options.items())
+
+
+def _is_beyond_its_steps(case: Case) -> bool:
+    words = dict(case.arguments)
+    return _is("OneCycleLR")(case) and words.get("total_steps") == words["steps"]
+
+
+COMPOSITES = {"ChainedScheduler", "SequentialLR"}
+
+
+def _parts(case: Case) -> list[str]:
+    """The names of the parts of a SequentialLR."""
+    return [part[0] for part in dict(case.arguments)["schedulers"]] if _is("SequentialLR")(case) else []
+
+
 FINDINGS: dict[str, Finding] = {
     "StepLR(last_epoch=…) decays twice": Finding(
         "optim.lr_scheduler.StepLR(step_size=2, gamma=0.5, steps=3, resume=2) seed=0 dtype=float64 mode=last_epoch",
@@ -74,6 +92,7 @@ FINDINGS: dict[str, Finding] = {
     "CosineAnnealingWarmRestarts.step(121) restarts one epoch late": Finding(
         "optim.lr_scheduler.CosineAnnealingWarmRestarts(T_0=1, T_mult=3, steps=121) seed=0 dtype=float64 mode=epoch",
         "lr",
+        lambda case: _is("CosineAnnealingWarmRestarts", "epoch")(case) and dict(case.arguments)["steps"] == 121,
     ),
     "CyclicLR.load_state_dict takes an entry out of the state that it is given": Finding(
         "optim.lr_scheduler.CyclicLR(base_lr=0.01, max_lr=0.1, step_size_up=2, steps=2, resume=1) seed=0 dtype=float64",
@@ -83,22 +102,46 @@ FINDINGS: dict[str, Finding] = {
     "OneCycleLR divides by 0 where the way up has no length": Finding(
         "optim.lr_scheduler.OneCycleLR(max_lr=0.1, total_steps=10, pct_start=0.1, steps=2) seed=0 dtype=float64",
         "raises",
+        lambda case: _is("OneCycleLR")(case) and _has(case, total_steps=10, pct_start=0.1),
     ),
     "OneCycleLR takes one step more than total_steps - 1, to a negative rate": Finding(
         'optim.lr_scheduler.OneCycleLR(max_lr=0.1, total_steps=10, anneal_strategy="linear", steps=10) seed=0 '
         "dtype=float64",
         "lr",
+        _is_beyond_its_steps,
+    ),
+    "OneCycleLR takes one step more than total_steps - 1, to a momentum of no phase": Finding(
+        "optim.lr_scheduler.OneCycleLR(max_lr=0.1, total_steps=10, steps=10) seed=0 dtype=float64",
+        "momentum",
+        _is_beyond_its_steps,
     ),
     "ConstantLR divides by a factor of 0, which it allows": Finding(
-        "optim.lr_scheduler.ConstantLR(factor=0.0, total_iters=2, steps=2) seed=0 dtype=float64", "raises"
+        "optim.lr_scheduler.ConstantLR(factor=0.0, total_iters=2, steps=2) seed=0 dtype=float64",
+        "raises",
+        lambda case: _is("ConstantLR")(case) and _has(case, factor=0.0),
     ),
     "ConstantLR(total_iters=0) never ends": Finding(
-        "optim.lr_scheduler.ConstantLR(factor=0.5, total_iters=0, steps=1) seed=0 dtype=float64", "lr"
+        "optim.lr_scheduler.ConstantLR(factor=0.5, total_iters=0, steps=1) seed=0 dtype=float64",
+        "lr",
+        lambda case: _is("ConstantLR")(case) and _has(case, total_iters=0),
     ),
     "SequentialLR starts a MultiplicativeLR from the rate before and with λ(0)": Finding(
         'optim.lr_scheduler.SequentialLR(schedulers=(("StepLR", ("step_size", 1)), ("MultiplicativeLR", ("lr_lambda", '
         '"zigzag"))), milestones=(2,), steps=3) seed=0 dtype=float64',
         "lr",
+        lambda case: "MultiplicativeLR" in _parts(case)[1:],
+    ),
+    "SequentialLR takes a first part of parts one step ahead": Finding(
+        'optim.lr_scheduler.SequentialLR(schedulers=(("ChainedScheduler", ("schedulers", (("StepLR", ("step_size", 2)), '
+        '("ExponentialLR", ("gamma", 0.9))))),), milestones=(), steps=3) seed=0 dtype=float64',
+        "lr",
+        lambda case: bool(COMPOSITES & set(_parts(case)[:1])),
+    ),
+    "SequentialLR cannot start a later part of parts": Finding(
+        'optim.lr_scheduler.SequentialLR(schedulers=(("ExponentialLR", ("gamma", 0.9)), ("SequentialLR", ("schedulers", '
+        '(("StepLR", ("step_size", 2)),)), ("milestones", ()))), milestones=(2,), steps=3) seed=0 dtype=float64',
+        "raises",
+        lambda case: bool(COMPOSITES & set(_parts(case)[1:])),
     ),
     "clip_grad_value_ raises where no parameter has a gradient": Finding(
         "nn.utils.clip_grad_value_(clip_value=0.5) seed=0 dtype=float32", "raises", _no_gradients

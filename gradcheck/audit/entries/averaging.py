@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import balls
+from gradcheck.arithmetic import balls, rounding_model
 from gradcheck.audit.entries.bench import Bench, Lift, Numbers, Place, as_balls
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.formats import format_named
-from gradcheck.reference.averaging.averaging import Averaging
+from gradcheck.reference.averaging.averaging import Averaging, bounded_averages
 from gradcheck.subject.averaging import Averaged, run_averaging
 from gradcheck.verdict.averaging import judge_averaged
 from gradcheck.verdict.verdict import Verdict
@@ -51,6 +51,11 @@ class AveragingBench(Bench):
             found |= {f"{name} after row {count}": value for name, value in step.items()}
         found |= {f"closed {name}": value for name, value in entry.closed(rows, **options).items()}
         return {"": as_balls(found) if lift is balls else found}
+
+    def rounding(self, entry: Averaging, case: Case, seen: Averaged, place: Place) -> dict[str, np.ndarray]:
+        steps, closed = bounded_averages(entry, arguments_of(case), seen.after, rounding_model("float64"), case.mode)
+        rows = {f"{name} after row {count}": b for count, step in enumerate(steps) for name, b in step.items()}
+        return {name: b.full_bound() for name, b in (rows | {f"closed {n}": b for n, b in closed.items()}).items()}
 
     def special_at(self, case: Case, seen: Averaged, place: Place) -> bool:
         return not np.isfinite(arguments_of(case)[case.arguments[0][0]]).all()

@@ -82,6 +82,10 @@ class Bench:
         """What the entry computes from what PyTorch had, in float64 or (``lift`` being ``balls``) exactly."""
         raise NotImplementedError
 
+    def rounding(self, entry: Any, case: Case, seen: Any, place: Place) -> Mapping[str, np.ndarray]:
+        """Bounds on the rounding errors of ``values`` in float64, by output; of what is left out nothing is known."""
+        return {}
+
     def telling(self, case: Case, seen: Any) -> Collection[Place]:
         """Places at which formulas with equal values in float64 are compared exactly as well."""
         return ("",)

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradcheck.arithmetic import balls
+from gradcheck.arithmetic import balls, rounding_model
 from gradcheck.audit.entries.bench import Bench, Lift, Numbers, Place, SpecialTamper, as_balls, float64
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.formats import format_named
-from gradcheck.reference.clipping.clipping import Clipping, clip, gradients_of
+from gradcheck.reference.clipping.clipping import Clipping, bounded_clipping, clip, gradients_of
 from gradcheck.subject.clipping import Clipped, run_clipping
 from gradcheck.verdict.clipping import judge_clipped
 from gradcheck.verdict.verdict import Verdict
@@ -50,6 +50,10 @@ class ClippingBench(Bench):
     ) -> dict[Place, dict[str, Any]]:
         found = clip(entry, arguments_of(case), lift, lift)
         return {"": as_balls(found) if lift is balls else {name: float64(value) for name, value in found.items()}}
+
+    def rounding(self, entry: Clipping, case: Case, seen: Clipped, place: Place) -> dict[str, np.ndarray]:
+        bounded = bounded_clipping(entry, arguments_of(case), rounding_model("float64"))
+        return {name: output.full_bound() for name, output in bounded.items()}
 
     def special_at(self, case: Case, seen: Clipped, place: Place) -> bool:
         arrays = [array for array in arguments_of(case).values() if isinstance(array, np.ndarray)]

@@ -25,8 +25,8 @@ def entry_fate(mutant: EntryMutant, corpora: Mapping[str, EntryTrials]) -> Fate:
     kind, reason = "killed" if kills else "survived", ""
     if not kills and (certified := _by_certificate(mutant, corpora["float64"])):
         kind, kills = "killed", {"float64": certified}
-    elif not kills and all(_same(mutant, trials) for trials in corpora.values()):
-        kind, kills, reason = _with_the_true_values(mutant, corpora)
+    elif not kills and (sameness := _sameness(mutant, corpora)):
+        kind, kills, reason = _with_the_true_values(mutant, corpora, sameness)
     return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
 
 
@@ -48,11 +48,22 @@ def _by_certificate(mutant: EntryMutant, trials: EntryTrials) -> Kill | None:
     return None
 
 
-def _same(mutant: EntryMutant, trials: EntryTrials) -> bool:
-    return all(trial.same_exactly(mutant.entry) for trial in trials if trial.small and trial.ran)
+def _sameness(mutant: EntryMutant, corpora: Mapping[str, EntryTrials]) -> str:
+    """``exact`` or, where it is so in some case alone, ``rounded``; empty where the values are others."""
+    found = "exact"
+    for trials in corpora.values():
+        for trial in trials:
+            if trial.small and trial.ran:
+                here = trial.sameness(mutant.entry)
+                if not here:
+                    return ""
+                found = here if here == "rounded" else found
+    return found
 
 
-def _with_the_true_values(mutant: EntryMutant, corpora: Mapping[str, EntryTrials]) -> tuple[str, dict[str, Kill], str]:
+def _with_the_true_values(
+    mutant: EntryMutant, corpora: Mapping[str, EntryTrials], sameness: str
+) -> tuple[str, dict[str, Kill], str]:
     """Kind, kills and reason. Bounds that have become too small for PyTorch, or derivatives, may still give it away."""
     same = True
     for dtype, trials in corpora.items():
@@ -64,6 +75,12 @@ def _with_the_true_values(mutant: EntryMutant, corpora: Mapping[str, EntryTrials
     float64 = corpora["float64"].first(BOUNDED)
     if any(trial.differs_elsewhere(mutant.entry) for trial in float64):
         return "elsewhere", {}, "differs in implementations that do not run on the CPU, and nowhere else"
+    if sameness == "rounded":
+        return (
+            "bound only",
+            {},
+            "same values in float64, and within its rounding the same exactly; PyTorch within its bounds",
+        )
     if same:
         return "equivalent", {}, "same values, same bounds"
     return "bound only", {}, "same values; other bounds, PyTorch within them"

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradcheck.arithmetic import ball_precision, balls
+from gradcheck.arithmetic import Bounded, ball_precision, balls, rounding_model
+from gradcheck.arithmetic.running import lift
 from gradcheck.audit.entries.bench import Bench, Lift, Numbers, Place, SpecialTamper, as_balls
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.formats import format_named
-from gradcheck.reference.schedule.evaluate import completed, routed_sequence, sequences
+from gradcheck.reference.schedule.evaluate import bounded_sequences, completed, routed_sequence, sequences
 from gradcheck.reference.schedule.schedule import Schedule
 from gradcheck.subject.schedules import Driven, run_schedule
 from gradcheck.verdict.schedules import judge_driven
@@ -22,6 +23,11 @@ from gradcheck.verdict.verdict import Verdict
 __all__ = ["ScheduleBench"]
 
 BITS = 300
+FLOATS = rounding_model("float64")
+
+
+def _bounded(value: float) -> Bounded:
+    return lift(float(value), FLOATS)
 
 
 def _late(name: str) -> Any:
@@ -79,6 +85,13 @@ class ScheduleBench(Bench):
         if entry.route is not None:
             found["route"] = routed_sequence(entry, arguments, number, number)
         return {"": as_balls(found) if lift is balls else found}
+
+    def rounding(self, entry: Schedule, case: Case, seen: Driven, place: Place) -> dict[str, np.ndarray]:
+        arguments = self._arguments(entry, case)
+        found: dict[str, Any] = dict(bounded_sequences(replace(entry, route=None), arguments, FLOATS))
+        if entry.route is not None:
+            found["route"] = lift(routed_sequence(entry, arguments, _bounded, _bounded), FLOATS)
+        return {name: value.full_bound() for name, value in found.items()}
 
     def contradiction(self, entry: Schedule, case: Case) -> str:
         if entry.route is None:

@@ -8,13 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import balls
+from gradcheck.arithmetic import balls, rounding_model
 from gradcheck.audit.entries.bench import Bench, Lift, Numbers, Place, as_balls
 from gradcheck.audit.entries.step_tampers import STEP_TAMPERS
 from gradcheck.cases.case import Case
 from gradcheck.cases.history import History
 from gradcheck.formats import FORMATS, format_named
-from gradcheck.reference.optim.evaluate import BALLS, FLOAT64, Before, lifted_step, outputs_of, take_step
+from gradcheck.reference.optim.evaluate import (
+    BALLS,
+    FLOAT64,
+    Before,
+    bounded_step,
+    lifted_step,
+    outputs_of,
+    take_step,
+)
 from gradcheck.reference.optim.rule import StepRule
 from gradcheck.subject.optim_gradients import step_gradients
 from gradcheck.subject.optimizers import Entry, Moment, Seen, run_history
@@ -85,6 +93,10 @@ class StepBench(Bench):
                 place: as_balls(outputs_of(take_step(entry, _before(entry, seen, place), BALLS))) for place in chosen
             }
         return {place: _float64_outputs(entry, seen, place) for place in chosen}
+
+    def rounding(self, entry: StepRule, case: Case, seen: RanHistory, place: Place) -> dict[str, np.ndarray]:
+        bounded = bounded_step(entry, _before(entry, seen, place), rounding_model("float64"))
+        return {name: output.full_bound() for name, output in bounded.items()}
 
     def telling(self, case: Case, seen: RanHistory) -> Collection[Place]:
         """The first two steps, when the state is new, and the last."""

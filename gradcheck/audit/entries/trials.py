@@ -59,6 +59,7 @@ class EntryTrial:
     def __init__(self, bench: Bench, entry: Any, case: Case, ledger: Ledger) -> None:
         self.bench, self.entry, self.case, self._ledger = bench, entry, case, ledger
         self._exact: dict[tuple[Place, int], dict[str, np.ndarray]] = {}
+        self._roundings: dict[Place, dict[str, np.ndarray]] = {}
 
     @cached_property
     def seen(self) -> Any:
@@ -132,11 +133,19 @@ class EntryTrial:
         places = list(self.values)
         return places[: FEW // 2] + places[FEW // 2 :: max(1, len(places) // FEW)][:FEW]
 
-    def same_exactly(self, wrong: Any) -> bool:
-        """Whether the values are the same to more than 100 digits: where float64 differs, and at telling places."""
+    def sameness(self, wrong: Any) -> str:
+        """``exact``: the same values to more than 100 digits, where float64 differs and at telling places.
+
+        ``rounded``: the same in float64, and no farther apart than the formula's own rounding; empty: other values.
+        """
         differing = self.differing(wrong)
-        places = dict.fromkeys([*differing, *self.bench.telling(self.case, self.seen)])
-        return all(self._same_at(wrong, place, place in differing) for place in places)
+        found = "exact"
+        for place in dict.fromkeys([*differing, *self.bench.telling(self.case, self.seen)]):
+            here = self._same_at(wrong, place, place in differing)
+            if not here:
+                return ""
+            found = here if here == "rounded" else found
+        return found
 
     def differs_elsewhere(self, wrong: Any) -> bool:
         """Whether a wrong entry has other values in implementations that do not run on this device."""
@@ -146,7 +155,7 @@ class EntryTrial:
                 return True
         return False
 
-    def _same_at(self, wrong: Any, place: Place, differing: bool) -> bool:
+    def _same_at(self, wrong: Any, place: Place, differing: bool) -> str:
         kinds = None
         if self.bench.special_at(self.case, self.seen, place):
             kinds = _kinds(self.values[place]), _kinds(self._values(wrong, [place])[place])
@@ -154,15 +163,23 @@ class EntryTrial:
             try:
                 own = self._exactly(self.entry, place, bits)
             except Exception:  # what the true formula cannot do among balls is left to float64
-                return not differing
+                return "" if differing else "exact"
             try:
                 other = self._exactly(wrong, place, bits)
                 decided = compare(own, other, kinds)
             except Exception:  # a wrong formula may raise anything
-                return False
+                return ""
+            if decided:
+                return "exact"
             if decided is not None:
-                return decided or (not differing and _within_a_rounding(own, other))
-        return True  # the balls overlap at the highest precision: a zero that only cancellation yields
+                return "" if differing or not _within_rounding(own, other, self._rounding(place)) else "rounded"
+        return "exact"  # the balls overlap at the highest precision: a zero that only cancellation yields
+
+    def _rounding(self, place: Place) -> dict[str, np.ndarray]:
+        if place not in self._roundings:
+            with np.errstate(all="ignore"):
+                self._roundings[place] = dict(self.bench.rounding(self.entry, self.case, self.seen, place))
+        return self._roundings[place]
 
     def _exactly(self, entry: Any, place: Place, bits: int) -> dict[str, np.ndarray]:
         key = (place, bits)
@@ -192,16 +209,22 @@ class EntryTrial:
         return worst
 
 
-ROUNDING = 2.0**-51
-"""Relative distance of numbers that float64 does not tell apart: a constant that was rounded, and one that was not."""
+def _within_rounding(
+    own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], bounds: Mapping[str, np.ndarray]
+) -> bool:
+    """Whether the rounding of the true formula hides what lies between two sets of balls; outputs of the same shape.
 
-
-def _within_a_rounding(own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
-    """Whether no subject in float64 or less could tell one set of balls from the other."""
+    So it is where a quotient of whole numbers was rounded before it entered the arithmetic: in float64 it is the same
+    number. An output without a bound has to be the same exactly.
+    """
     for name, array in own.items():
-        pairs = zip(array.ravel(), other[name].ravel(), strict=True)
-        if any(not abs(a - b) <= abs(a) * ROUNDING for a, b in pairs if a.is_finite() or b.is_finite()):
+        if array.shape != other[name].shape:
             return False
+        bound = np.broadcast_to(bounds.get(name, np.float64(0.0)), array.shape)
+        for index in np.ndindex(*array.shape):
+            a, b = array[index], other[name][index]
+            if (a.is_finite() or b.is_finite()) and not (a.overlaps(b) or abs(a - b) <= float(bound[index])):
+                return False
     return True
 
 

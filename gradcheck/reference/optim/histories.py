@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["BETAS", "GRAD_KINDS", "RATES", "WITHOUT_OVERFLOW", "histories"]
+__all__ = ["BETAS", "GRAD_KINDS", "RATES", "histories"]
 
 MOST_STEPS = 20
 """Steps are drawn as one number, so that a history shrinks to the very step that shows a fault."""
 
 GRAD_KINDS = ("ordinary", "integers", "wide", "subnormal", "huge", "special", "ties")
 """Kinds of gradients; ties and integers hold zeros, wide and subnormal tiny numbers."""
-
-WITHOUT_OVERFLOW = tuple(kind for kind in GRAD_KINDS if kind != "huge")
-"""Of complex gradients where PyTorch multiplies complex numbers by real ones as complex numbers: SGD does, all others
-view them as pairs. There an infinity that comes up within a step makes NaN of the other part, and nothing shows it."""
 
 PARAM_KINDS = ("ordinary", "ties", "wide")
 
@@ -30,25 +26,27 @@ def histories(
     sparse: Sequence[bool] = (False,),
     groups: bool = True,
     tensor_lr: bool = True,
+    shapes: Sequence[tuple[int, ...]] = (),
     **options: Sequence[Any],
 ) -> Callable[[Any], dict[str, Any]]:
     """Inputs of a step rule: one to three parameters, their gradients over some steps, and one value of each option.
 
-    dims: fewest and most dimensions of a parameter; least: its smallest side; complexes: kinds of complex gradients,
-    none where the class has no complex parameters; options: values, the simplest first.
+    dims: fewest and most dimensions of a parameter; least: its smallest side; shapes: some to choose from besides;
+    complexes: kinds of complex gradients, none where the class has no complex parameters; options: values, the
+    simplest first.
     """
 
     def inputs(draw: Any) -> dict[str, Any]:
         steps = draw.integer(1, MOST_STEPS)
-        count = draw.choice((2, 1, 3))
+        count = draw.choice((1, 2, 3))
         pairs = bool(complexes) and draw.choice((False, False, False, True))
         arrays: dict[str, Any] = {}
         for i in range(count):
-            shape = (
-                (*draw.shape(dims, least=max(least, 1), most=24), 2)
-                if pairs
-                else draw.shape(dims, least=least, most=48)
-            )
+            shape = draw.choice(((), *shapes)) if shapes else ()
+            if not shape and pairs:
+                shape = (*draw.shape(dims, least=max(least, 1), most=24), 2)
+            elif not shape:
+                shape = draw.shape(dims, least=least, most=48)
             grad = draw.array((steps, *shape), complexes if pairs else GRAD_KINDS)
             arrays |= {f"param{i}": draw.array(shape, PARAM_KINDS), f"grad{i}": grad}
         chosen = {name: draw.choice(values) for name, values in options.items()}

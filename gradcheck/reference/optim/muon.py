@@ -16,6 +16,10 @@ from gradcheck.reference.optim.scalar import operand, snapped
 __all__ = ["MuonState", "muon"]
 
 
+SHAPES = ((2, 2), (3, 2), (2, 3), (4, 5), (17, 2), (3, 16))
+"""Of one row or column G is the number 1, and hardly anything of the iteration shows: most have more."""
+
+
 class MuonState(NamedTuple):
     """The momentum buffer."""
 
@@ -27,9 +31,9 @@ class MuonState(NamedTuple):
     state=MuonState,
     counts=False,
     inputs=histories(
-        (2, 2), least=1, complexes=(), lr=RATES, ns_steps=(1, 0, 2, 5), weight_decay=(0.1, 0.0),
+        (2, 2), least=1, shapes=SHAPES, complexes=(), lr=RATES, ns_steps=(1, 0, 2, 5), weight_decay=(0.1, 0.0),
         momentum=(0.95, 0.5), nesterov=(True, False), adjust_lr_fn=(None, "original", "match_rms_adamw"),
-        ns_coefficients=((3.4445, -4.775, 2.0315), (1.5, -0.5, 0.0)), eps=(1e-7, 0.5),
+        ns_coefficients=((3.4445, -4.775, 2.0315), (1.5, -0.5, 0.0), (1.875, -1.25, 0.375)), eps=(1e-7, 0.5),
     ),
 )  # fmt: skip
 def muon(

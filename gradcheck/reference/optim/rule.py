@@ -55,7 +55,9 @@ class StepRule:
 
     state: the named tuple that the step takes and returns; start: ``start(param, **options)`` gives it before the first
     step; scalars: entries that are tensors of one element in float32; tensor_steps: modes in which t is such a tensor
-    and what follows from it is computed in float32; counts: whether PyTorch keeps t as ``state["step"]``.
+    and what follows from it is computed in float32; counts: whether PyTorch keeps t as ``state["step"]``; pairs:
+    whether PyTorch views complex parameters as pairs of reals; where not, an infinity in one part makes NaN of the
+    other.
     """
 
     name: str
@@ -67,6 +69,7 @@ class StepRule:
     scalars: tuple[str, ...] = ()
     tensor_steps: tuple[str, ...] = ()
     counts: bool = True
+    pairs: bool = True
     kind: ClassVar[str] = "optimizer"
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "float16", "bfloat16")
     elementwise: ClassVar[bool] = False
@@ -127,11 +130,13 @@ def step_rule(
     scalars: tuple[str, ...] = (),
     tensor_steps: tuple[str, ...] = (),
     counts: bool = True,
+    pairs: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter the decorated function as the step rule of ``name``; the function itself is returned unchanged."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        enter(StepRule(name, function, state, inputs, modes, start or zeros(state), scalars, tensor_steps, counts))
+        begin = start or zeros(state)
+        enter(StepRule(name, function, state, inputs, modes, begin, scalars, tensor_steps, counts, pairs))
         return function
 
     return register

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.arithmetic import stored
-from gradcheck.reference.optim.histories import RATES, WITHOUT_OVERFLOW, histories
+from gradcheck.reference.optim.histories import RATES, histories
 from gradcheck.reference.optim.rule import nonzero, step_rule
 
 __all__ = ["SGDState", "sgd"]
@@ -39,7 +39,6 @@ def _inputs(draw: Any) -> dict[str, Any]:
 
 
 _histories = histories(
-    complexes=WITHOUT_OVERFLOW,
     lr=RATES,
     momentum=(
         (("momentum", 0.0),),
@@ -60,6 +59,7 @@ _histories = histories(
     state=SGDState,
     start=start,
     counts=False,
+    pairs=False,
     modes=("loop", "foreach", "fused", "differentiable", "compile:eager"),
     inputs=_inputs,
 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.arithmetic import number
 from gradcheck.reference.registry import entry_named
-from gradcheck.reference.schedule.schedule import Schedule, drawn, schedule
+from gradcheck.reference.schedule.schedule import RARELY, Schedule, drawn, schedule
 
 __all__ = ["PARTS", "chained", "options_of", "schedule_of", "sequential"]
 
@@ -22,8 +22,10 @@ PARTS: tuple[Part, ...] = (
     ("StepLR", ("step_size", 2), ("gamma", 0.5)),
     ("MultiStepLR", ("milestones", (1, 3)), ("gamma", 0.3)),
     ("PolynomialLR", ("total_iters", 30), ("power", 1.5)),
+    ("MultiplicativeLR", ("lr_lambda", "zigzag")),
 )
-"""Parts whose rate is the starting rate times a factor, so that chaining them multiplies the factors."""
+"""Parts whose rate is the starting rate times a factor, so that chaining them multiplies the factors; PyTorch calls
+them "chainable"."""
 
 MORE_PARTS: tuple[Part, ...] = (
     ("CosineAnnealingLR", ("T_max", 5), ("eta_min", 0.01)),
@@ -31,16 +33,24 @@ MORE_PARTS: tuple[Part, ...] = (
     ("LambdaLR", ("lr_lambda", "inverse")),
 )
 
-FIRST_PARTS: tuple[Part, ...] = (("MultiplicativeLR", ("lr_lambda", "zigzag")),)
-"""Where one comes later, PyTorch goes on from the rate before it: pinned in tests/schedule/findings.py."""
-
 LATER_PARTS: tuple[Part, ...] = (
     ("CyclicLR", ("base_lr", 0.01), ("max_lr", 0.2), ("step_size_up", 2), ("cycle_momentum", False)),
     ("CyclicLR", ("base_lr", 0.05), ("max_lr", 0.1), ("step_size_up", 3), ("mode", "triangular2"),
      ("cycle_momentum", False)),
 )  # fmt: skip
-"""With rates of their own, which they leave as every group's starting rate where they are made first. OneCycleLR, which
-does so wherever it is made, is drawn by itself alone; ReduceLROnPlateau PyTorch refuses."""
+"""With rates of their own, which they leave as every group's starting rate where they are made first.
+
+Two are no parts of anything here. OneCycleLR sets every group's ``initial_lr``, from which all parts start, wherever it
+is made; of it PyTorch says "This scheduler is not chainable". ReduceLROnPlateau PyTorch refuses, "as it requires
+additional kwargs to be specified when calling `step`".
+"""
+
+COMPOSITE_PARTS: tuple[Part, ...] = (
+    ("ChainedScheduler", ("schedulers", (PARTS[3], PARTS[1]))),
+    ("SequentialLR", ("schedulers", (PARTS[0], PARTS[1])), ("milestones", (2,))),
+)
+"""Of parts themselves. SequentialLR is no part of a chain: at a milestone it starts anew from the starting rate. As a
+part of SequentialLR each of them deviates (in the ledger), and so does MultiplicativeLR but for the first part."""
 
 
 def schedule_of(part: Part) -> Schedule:
@@ -73,12 +83,13 @@ def _route(part: Part, lr: Any, t: int, base: Any) -> Any:
 
 
 def sequential_inputs(draw: Any) -> dict[str, Any]:
-    any_place = PARTS + MORE_PARTS
-    places = (any_place + FIRST_PARTS, *((any_place + LATER_PARTS,) * (draw.choice((2, 3, 1)) - 1)))
-    parts = tuple(draw.choice(of_place) for of_place in places)
+    places = (PARTS + MORE_PARTS, *((PARTS[:-1] + MORE_PARTS + LATER_PARTS,) * (draw.choice((2, 3, 1)) - 1)))
+    parts = [draw.choice(of_place) for of_place in places]
+    if draw.choice(RARELY):
+        parts[draw.integer(0, len(parts) - 1)] = draw.choice((*COMPOSITE_PARTS, PARTS[-1]))
     gaps = [draw.choice((2, 1, 5)) for _ in parts[1:]]
     milestones = tuple(sum(gaps[: i + 1]) for i in range(len(gaps)))
-    return drawn(draw, schedulers=(parts,), milestones=(milestones,))
+    return drawn(draw, schedulers=(tuple(parts),), milestones=(milestones,))
 
 
 def sequential_route(lr: Any, t: int, base: Any, *, schedulers: tuple[Part, ...], milestones: tuple[int, ...]) -> Any:
@@ -100,7 +111,8 @@ def sequential(t: Any, lr: Any, *, schedulers: tuple[Part, ...], milestones: tup
 
 
 def chained_inputs(draw: Any) -> dict[str, Any]:
-    return drawn(draw, schedulers=(tuple(draw.choice(PARTS) for _ in range(draw.choice((2, 1, 3)))),))
+    parts = (*PARTS, COMPOSITE_PARTS[0])
+    return drawn(draw, schedulers=(tuple(draw.choice(parts) for _ in range(draw.choice((2, 1, 3)))),))
 
 
 def chained_route(lr: Any, t: int, base: Any, *, schedulers: tuple[Part, ...]) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import number, pi
 from gradcheck.reference.schedule.functions import values_of
-from gradcheck.reference.schedule.schedule import LR_ONLY, MOMENTUM, drawn, schedule
+from gradcheck.reference.schedule.schedule import LR_ONLY, MOMENTUM, RARELY, drawn, schedule
 
 __all__ = ["cyclic", "one_cycle"]
 
@@ -87,7 +87,11 @@ def one_cycle_inputs(draw: Any) -> dict[str, Any]:
     else:
         words["cycle_momentum"] = (False,)
     optimizers = MOMENTUM if momentum else (*MOMENTUM, *LR_ONLY)
-    return _for_each_group(draw, drawn(draw, optimizers, most=total - 1, **words), ("max_lr",))
+    arguments = _for_each_group(draw, drawn(draw, optimizers, most=total - 1, **words), ("max_lr",))
+    if "total_steps" in arguments and draw.choice(RARELY):
+        arguments |= draw.choice(({"steps": total}, {"total_steps": 10, "pct_start": 0.1, "steps": 1}))
+        arguments.pop("resume", None)
+    return arguments
 
 
 @schedule(
@@ -105,7 +109,9 @@ def one_cycle(
 
     Conventions of PyTorch: the way up ends at step pct_start·N - 1, N = total_steps, which need not be whole; in three
     phases the second mirrors it, to 2·pct_start·N - 2, and the last keeps the momentum; the end is step N - 1, after
-    which the rate stays. Where two phases meet either may be taken.
+    which the rate stays. Where two phases meet either may be taken. PyTorch takes N steps and refuses the next ("Tried
+    to step N+1 times. The specified number of total steps is N"); step N, which leaves the last phase, is in the
+    ledger, and so is a way up without length.
     """
     total = total_steps or (epochs or 1) * (steps_per_epoch or 1)
     initial = max_lr / div_factor

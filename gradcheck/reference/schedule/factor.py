@@ -26,7 +26,18 @@ def lambda_(t: Any, lr: Any, *, lr_lambda: str) -> dict[str, Any]:
     return {"lr": lr * values_of(lr_lambda, t, lr)}
 
 
-@schedule("optim.lr_scheduler.MultiplicativeLR", inputs=inputs, grouped=("lr_lambda",), functions=("lr_lambda",))
+def multiplicative_route(lr: Any, t: int, base: Any, *, lr_lambda: str) -> Any:
+    """Another factor λ(t) at every step."""
+    return lr * values_of(lr_lambda, t, lr) if t > 0 else lr
+
+
+@schedule(
+    "optim.lr_scheduler.MultiplicativeLR",
+    inputs=inputs,
+    route=multiplicative_route,
+    grouped=("lr_lambda",),
+    functions=("lr_lambda",),
+)
 def multiplicative(t: Any, lr: Any, *, lr_lambda: str) -> dict[str, Any]:
     """lr·λ(1)·λ(2)·…·λ(t), from left to right."""
     rates = [lr]

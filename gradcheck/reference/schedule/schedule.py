@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from gradcheck.reference.registry import enter
 
-__all__ = ["LR_ONLY", "MODES", "MOMENTUM", "Schedule", "drawn", "schedule"]
+__all__ = ["LR_ONLY", "MODES", "MOMENTUM", "RARELY", "Schedule", "drawn", "schedule"]
 
 MODES = ("step", "epoch", "last_epoch", "tensor")
 """``step()``; ``step(epoch)``; made anew with ``last_epoch=…`` in the middle; lr as a tensor of the case's dtype."""
@@ -94,6 +94,9 @@ def schedule(
 
     return register
 
+
+RARELY = (False,) * 9 + (True,)
+"""To choose from where something is drawn of which PyTorch is known to make something else: it hides all else."""
 
 STEPS = (1, 2, 3, 5, 6, 9, 13, 24, 40)
 RATES = ((0.1,), (0.1, 0.02), (1.0,), (0.003, 0.5, 0.07))

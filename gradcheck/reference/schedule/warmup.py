@@ -7,25 +7,28 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import number
-from gradcheck.reference.schedule.schedule import drawn, schedule
+from gradcheck.reference.schedule.schedule import RARELY, drawn, schedule
 
 __all__ = ["constant", "linear"]
 
 ITERATIONS = (3, 5, 1, 12, 30)
 
 
+def constant_inputs(draw: Any) -> dict[str, Any]:
+    arguments = drawn(draw, factor=(0.5, 1.0 / 3, 0.1, 1.0), total_iters=ITERATIONS)
+    return arguments | (draw.choice(({"factor": 0.0}, {"total_iters": 0})) if draw.choice(RARELY) else {})
+
+
 def constant_route(lr: Any, t: int, base: Any, *, factor: Any = 1.0 / 3, total_iters: int = 5) -> Any:
-    """Times the factor at the start, and times its reciprocal when it is over."""
+    """Times the factor at the start, and times its reciprocal when it is over; a factor of 0 has none."""
     if t == 0:
-        return lr * factor
-    return lr * (1.0 / factor) if t == total_iters else lr
+        return lr * factor if total_iters else lr
+    if t != total_iters:
+        return lr
+    return lr * (1.0 / factor) if float(factor) else base
 
 
-@schedule(
-    "optim.lr_scheduler.ConstantLR",
-    route=constant_route,
-    inputs=lambda draw: drawn(draw, factor=(0.5, 1.0 / 3, 0.1, 1.0), total_iters=ITERATIONS),
-)
+@schedule("optim.lr_scheduler.ConstantLR", route=constant_route, inputs=constant_inputs)
 def constant(t: Any, lr: Any, *, factor: Any = 1.0 / 3, total_iters: int = 5) -> dict[str, Any]:
     """lr·factor while t < total_iters, lr from then on."""
     return {"lr": np.where(t < total_iters, lr * factor, lr)}
