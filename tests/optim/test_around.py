@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from gradcheck.cases.case import Case
 from gradcheck.cases.history import History
@@ -244,6 +245,31 @@ def test_hooks_run_around_the_step_in_order(name: str) -> None:
     assert calls == [("pre 1", True), ("pre 2", True), ("post 1", False), ("post 2", False)]
 
 
+def test_hooks_of_all_optimizers_run_outside_an_optimizers_own() -> None:
+    """Before its pre-hooks, and after its post-hooks; what a pre-hook returns is what the step is called with."""
+    optimizer, params = make("optim.SGD")
+    calls: list[str] = []
+
+    def note(word: str) -> Callable[..., None]:
+        return lambda *_: calls.append(word)
+
+    def closure() -> float:
+        params[0].grad = gradient("optim.SGD", 2.0)
+        return 3.5
+
+    handles = [register_optimizer_step_pre_hook(note("pre all")), register_optimizer_step_post_hook(note("post all"))]
+    try:
+        optimizer.register_step_pre_hook(note("pre"))
+        optimizer.register_step_pre_hook(lambda self, args, kwargs: ((self, closure), kwargs))
+        optimizer.register_step_post_hook(note("post"))
+        assert optimizer.step() == 3.5
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert calls == ["pre all", "pre", "post", "post all"]
+    assert torch.equal(params[0].detach(), torch.full((2, 2), 0.5, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("name", NAMES, ids=named)
 def test_a_closure_runs_once_with_gradients_enabled_and_its_loss_is_returned(name: str) -> None:
     optimizer, params = make(name)
@@ -287,14 +313,43 @@ BAD = [
     ("Adafactor", {"d": 0.5}, "threshold d"),
     ("Muon", {"momentum": -0.5}, "momentum"),
     ("Muon", {"adjust_lr_fn": "other"}, "Adjust learning rate function"),
+    *((name, {"foreach": True, "fused": True}, "cannot be True together") for name in ("SGD", "Adam", "AdamW")),
+    *((name, {"differentiable": True, "fused": True}, "does not support `differentiable`") for name in
+      ("SGD", "Adam", "AdamW")),
+    *((name, {"lr": torch.tensor([0.1, 0.2])}, "Tensor lr must be 1-element") for name in
+      ("SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "Adagrad", "Adadelta", "ASGD")),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "options", "words"), BAD, ids=str)
 def test_bad_hyperparameters_are_refused_in_words(name: str, options: dict[str, Any], words: str) -> None:
     param = torch.ones(2, 2, requires_grad=True)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, RuntimeError), match=words):
         getattr(torch.optim, name)([param], **options)
+
+
+PARAMS: dict[str, tuple[Callable[[], Any], str]] = {
+    "no parameters": (lambda: torch.optim.SGD([]), "empty parameter list"),
+    "a tensor": (lambda: torch.optim.SGD(torch.ones(2)), "should be an iterable of Tensors"),
+    "no tensors": (lambda: torch.optim.SGD([1.0]), "can only optimize Tensors"),
+    "no leaf": (lambda: torch.optim.SGD([torch.ones(2, requires_grad=True) * 2]), "non-leaf Tensor"),
+    "two groups": (
+        lambda: torch.optim.SGD([{"params": [one := torch.ones(2, requires_grad=True)]}, {"params": [one]}]),
+        "more than one parameter group",
+    ),
+    "a vector for Muon": (lambda: torch.optim.Muon([torch.ones(2, requires_grad=True)]), "only supports 2D"),
+    "groups for L-BFGS": (
+        lambda: torch.optim.LBFGS([{"params": [torch.ones(2)]}, {"params": [torch.ones(2)]}]),
+        "per-parameter options",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_parameters_that_cannot_be_are_refused_in_words(name: str) -> None:
+    call, words = PARAMS[name]
+    with pytest.raises((ValueError, TypeError), match=words):
+        call()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=named)

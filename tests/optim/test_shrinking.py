@@ -10,6 +10,7 @@ from hypothesis import find, settings
 from hypothesis import strategies as st
 
 from gradcheck.cases.case import Case
+from gradcheck.cases.draw import Draw
 from gradcheck.cases.history import step_rule_named
 from gradcheck.cases.strategies import HypothesisDraw
 from gradcheck.verdict.steps import judge_history
@@ -33,6 +34,13 @@ def wrong_from(number: int) -> type:
     return Late
 
 
+SMALLEST = ((2,), (1,), ())
+"""Shapes: the first is the simplest that is drawn."""
+
+PLAINEST = [item for item in RULE.inputs(Draw()).items() if item[0] not in ("steps", "param0", "grad0")]
+"""Options of the simplest history of one parameter."""
+
+
 @st.composite
 def plain_cases(draw: Any) -> Case:
     """Histories in float64, in the for-loop."""
@@ -47,6 +55,8 @@ def test_a_fault_that_appears_at_a_step_shrinks_to_so_many_steps(number: int) ->
         return any(v.status == "deviates" and v.output == "param" for v in judge_history(case, subject=late))
 
     found = dict(find(plain_cases(), shows, settings=settings(max_examples=300, deadline=None)).arguments)
-    assert found["steps"] == number
-    assert "group1" not in found
-    assert not found["maximize"]
+    assert found.pop("steps") == number
+    param, grad = found.pop("param0"), found.pop("grad0")
+    assert (param.kind, grad.kind, grad.shape) == ("ordinary", "ordinary", (number, *param.shape))
+    assert param.shape in SMALLEST
+    assert found == dict(PLAINEST)  # no second parameter or group, no option that is not the simplest, no layout, …
