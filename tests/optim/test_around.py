@@ -313,7 +313,7 @@ BAD = [
     ("Adafactor", {"d": 0.5}, "threshold d"),
     ("Muon", {"momentum": -0.5}, "momentum"),
     ("Muon", {"adjust_lr_fn": "other"}, "Adjust learning rate function"),
-    *((name, {"foreach": True, "fused": True}, "cannot be True together") for name in ("SGD", "Adam", "AdamW")),
+    *((name, {"foreach": True, "fused": True}, "cannot be `True` together") for name in ("SGD", "Adam", "AdamW")),
     *((name, {"differentiable": True, "fused": True}, "does not support `differentiable`") for name in
       ("SGD", "Adam", "AdamW")),
     *((name, {"lr": torch.tensor([0.1, 0.2])}, "Tensor lr must be 1-element") for name in
