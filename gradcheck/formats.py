@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -31,24 +31,24 @@ class Format:
     precision: int
     maximum_exponent: int
 
-    @property
+    @cached_property
     def roundoff(self) -> float:
         """The unit roundoff u = 2^-precision: half the gap above 1."""
         return math.ldexp(1.0, -self.precision)
 
-    @property
+    @cached_property
     def minimum_exponent(self) -> int:
         return 1 - self.maximum_exponent
 
-    @property
+    @cached_property
     def smallest_normal(self) -> float:
         return math.ldexp(1.0, self.minimum_exponent)
 
-    @property
+    @cached_property
     def smallest_subnormal(self) -> float:
         return math.ldexp(1.0, self.minimum_exponent - self.precision + 1)
 
-    @property
+    @cached_property
     def largest(self) -> float:
         return math.ldexp(2.0 - 2.0 * self.roundoff, self.maximum_exponent)
 

@@ -67,7 +67,7 @@ class Dual(Composite):
     __slots__ = ("level", "primal", "tangent")
     ufuncs: ClassVar[dict[Any, Any]] = {}
     functions: ClassVar[dict[Any, Any]] = {}
-    priority = 2
+    priority = 3
     rules_file = "gradcheck/arithmetic/dual.py"
 
     def __init__(self, primal: Any, tangent: Any, level: int = 0) -> None:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.mask import Mask
-
 __all__ = [
     "as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "node", "number", "pi", "sgn", "stored",
     "sum_over_batch", "written_over",
@@ -97,9 +95,8 @@ def guarded(x: Any, used: Any, stand_in: float = 0.0) -> Any:
     The result may only be used where ``used`` holds. Unlike ``np.where`` it needs no hull where the mask is
     undecided: whoever takes the branch has ``x`` there.
     """
-    if isinstance(used, Mask):
-        used = used.likely | used.undecided
-    return np.where(used, x, stand_in)
+    possible = getattr(used, "__gradcheck_possible__", None)
+    return np.where(used if possible is None else possible(), x, stand_in)
 
 
 def sum_over_batch(x: Any, axis: Any, keepdims: bool = False) -> Any:

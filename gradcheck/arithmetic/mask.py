@@ -43,6 +43,10 @@ class Mask(Composite):
     def shape(self) -> tuple[int, ...]:
         return self.likely.shape
 
+    def __gradcheck_possible__(self) -> np.ndarray:
+        """Where the outcome may be true."""
+        return np.asarray(self.likely | self.undecided)
+
     def _map(self, function: Any, *args: Any, **kwargs: Any) -> Mask:
         rest = args[1:] if args else ()
         return Mask(function(self.likely, *rest, **kwargs), function(self.undecided, *rest, **kwargs))

@@ -12,29 +12,31 @@ from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded
 from gradcheck.arithmetic.running_sums import ORDERED_ELEMENTS, in_worst_order
 
-__all__ = ["finish_sum", "mean", "sum_of"]
+__all__ = ["finish_sum", "mean", "reduced_size", "sum_of"]
 
 
-def _reduced_size(shape: tuple[int, ...], axis: Any) -> int:
+def reduced_size(shape: tuple[int, ...], axis: Any) -> int:
+    """How many elements a sum over the axis, or axes, has."""
     if axis is None:
         return math.prod(shape)
     axes = axis if isinstance(axis, tuple) else (axis,)
     return math.prod(shape[a] for a in axes)
 
 
-def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Bounded:
+def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1, batch: int = 1) -> Bounded:
     """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds.
 
-    Of few terms their sizes are looked at, and no partial sum is taken for larger than it can be.
+    Of few terms their sizes are looked at, and no partial sum is taken for larger than it can be. blocks: of how many
+    blocks of rows this is one; batch: how many arrays are stacked in this one, each of few terms or many by itself.
     """
-    model, terms = a.model, _reduced_size(a.shape, axis)
+    model, terms = a.model, reduced_size(a.shape, axis)
     options: Any = {"axis": axis, "keepdims": keepdims}
     factor = model.sum_factor(blocks * terms)
     value = np.add.reduce(a.value, **options)
     magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, **options)
     spread = None if a.bound is None else np.add.reduce(a.full_bound(), **options)
     bound = magnitude * factor
-    if blocks == 1 and terms > 2 and 0 < a.value.size <= ORDERED_ELEMENTS:
+    if blocks == 1 and terms > 2 and 0 < a.value.size <= ORDERED_ELEMENTS * batch:
         bound = np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
     if spread is not None:
         bound = bound + spread * (1.0 + factor)
@@ -65,4 +67,4 @@ def finish_sum(
 
 def mean(a: Bounded, axis: Any = None, keepdims: bool = False) -> Bounded:
     """The sum over an axis, divided by the number of its terms."""
-    return sum_of(a, axis, keepdims) / _reduced_size(a.shape, axis)
+    return sum_of(a, axis, keepdims) / reduced_size(a.shape, axis)

@@ -55,11 +55,16 @@ class Case:
 
     @cached_property
     def _line(self) -> str:
+        axes = [f"{name}={getattr(self, name)}" for name, default in AXES.items() if getattr(self, name) != default]
+        return " ".join([self.call, f"seed={self.seed}", f"dtype={self.dtype}", *axes])
+
+    @cached_property
+    def call(self) -> str:
+        """The line up to its closing parenthesis. Cases of one call are equal where this is: 0.0 and -0.0 differ."""
         words = ", ".join(
             f"{name}={value if isinstance(value, ArraySpec) else repr(value)}" for name, value in self.arguments
         )
-        axes = [f"{name}={getattr(self, name)}" for name, default in AXES.items() if getattr(self, name) != default]
-        return " ".join([f"{self.operation}({words})", f"seed={self.seed}", f"dtype={self.dtype}", *axes])
+        return f"{self.operation}({words})"
 
     @property
     def specs(self) -> dict[str, ArraySpec]:
@@ -67,7 +72,10 @@ class Case:
 
     def on(self, **axes: Any) -> Case:
         """The same recipe elsewhere on the axes."""
-        return replace(self, **axes)
+        there = replace(self, **axes)
+        if not axes.keys() & {"operation", "arguments"}:
+            there.__dict__["call"] = self.call
+        return there
 
 
 _LINE = re.compile(r"(?P<call>.*\))(?P<axes>(?:\s+\w+=\S+)*)\s*", re.DOTALL)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.layouts import CONTIGUOUS, check_layout, data_for
@@ -37,12 +38,23 @@ __all__ = [
 ]
 
 
+class _Key(ISeedSequence):
+    """What Philox asks for its key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray:
+        return np.frombuffer(self._key, dtype="<u8", count=n_words).astype(dtype)
+
+
 class Bits:
     """A stream of random bits that follows from words alone."""
 
     def __init__(self, *words: object) -> None:
-        digest = hashlib.sha256("\x1f".join(str(word) for word in words).encode()).digest()
-        self._philox = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+        digest = hashlib.sha256("\x1f".join([str(word) for word in words]).encode()).digest()
+        seed: Any = _Key(digest[:16])  # by ``key=`` the system would be asked for entropy as well
+        self._philox = np.random.Philox(seed)
 
     def raw(self, n: int) -> np.ndarray:
         """n uint64."""
@@ -230,11 +242,35 @@ BOOLEAN_KINDS = ("mask",)
 COTANGENTS = ("ordinary", "ones", "zeros", "twos", "integers", "wide", "subnormal", "repeated")
 
 
+KEPT_ELEMENTS, KEPT_ARRAYS = 1 << 12, 64
+_kept: dict[tuple[str, ...], np.ndarray] = {}
+"""The last small arrays that were made: every mode of a case asks for them, and both sides do."""
+
+
 def make_array(spec: ArraySpec, form: Format, *words: object) -> np.ndarray:
     """The array of a spec: float64 holding numbers of ``form``, int64 or bool for a kind of these. Words seed it.
 
-    Options for every kind of floats: ``axis``, along which they are divided by their sum, and ``times``, a factor.
+    Not writeable. Options for every kind of floats: ``axis``, along which they are divided by their sum, and ``times``,
+    a factor.
     """
+    if math.prod(spec.shape) > KEPT_ELEMENTS:
+        return _made(spec, form, words)
+    place = (str(spec), form.name, *map(str, words))
+    array = _kept.get(place)
+    if array is None:
+        array = _kept[place] = _made(spec, form, words)
+        if len(_kept) > KEPT_ARRAYS:
+            del _kept[next(iter(_kept))]
+    return array
+
+
+def _made(spec: ArraySpec, form: Format, words: tuple[object, ...]) -> np.ndarray:
+    array = _values(spec, form, words)
+    array.flags.writeable = False
+    return array
+
+
+def _values(spec: ArraySpec, form: Format, words: tuple[object, ...]) -> np.ndarray:
     n = math.prod(spec.shape)
     options = dict(spec.options)
     axis, times = options.pop("axis", None), options.pop("times", None)

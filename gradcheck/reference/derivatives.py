@@ -1,4 +1,4 @@
-"""Derivatives beyond value and vjp, from the same formula: tangents, Jacobians, second derivatives, batches of rows.
+"""Derivatives beyond value and vjp, from the same formula: tangents and second derivatives.
 
 Dual numbers over running error: forward mode goes through the reference's forward, second order through its vjp. The
 second derivative of Σ cotangent·output is symmetric, so that reverse over reverse, along a direction h of gradients,
@@ -8,7 +8,6 @@ is the derivative of the vjp along h.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -18,12 +17,12 @@ from gradcheck.arithmetic import Bounded, Dual, RoundingModel
 from gradcheck.arithmetic.dual import tangent_of, ties_open
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.errors import MissingRuleError
-from gradcheck.reference.evaluate import Cotangent, bounded_outputs, evaluate
+from gradcheck.reference.evaluate import evaluate
 from gradcheck.reference.registry import Reference
 
 __all__ = [
-    "DtypeCotangent", "bounded_columns", "bounded_hvps", "bounded_jacobians", "bounded_second_tangents",
-    "bounded_tangents", "hvp_name", "jacobian_name", "rows_of", "stacked", "tangent_name",
+    "Direction", "DtypeCotangent", "Outputs", "added", "argument_of", "bounded_hvps", "bounded_second_tangents",
+    "bounded_tangents", "hvp_name", "jacobian_name", "lifted_number", "one_by_one", "tangent_name", "tangents_of",
 ]  # fmt: skip
 
 Direction = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -55,15 +54,37 @@ def bounded_tangents(
     operation: Reference, arguments: dict[str, Any], direction: Direction, model: RoundingModel
 ) -> Outputs:
     """Values, and their derivatives along the direction."""
-    outputs: Outputs = {}
-    tangents: list[Outputs] = []
+
+    def along(name: str, shape: tuple[int, ...]) -> Bounded:
+        return lift_array(direction(name, shape), model)
+
     with np.errstate(all="ignore"):
-        for moved in _one_by_one(operation, arguments):
-            values, _ = evaluate(operation, arguments, _duals(arguments, direction, [moved], model), _number(model))
-            outputs = {name: lift(_primal(value), model) for name, value in values.items()}
-            ends = {name: value for name, value in values.items() if name not in operation.aux}
-            tangents.append({tangent_name(name): lift(tangent_of(value), model) for name, value in ends.items()})
-        return outputs | _added(tangents)
+        outputs, parts = tangents_of(operation, arguments, lambda array: lift_array(array, model), along, model)
+        tangents = [{name: lift(tangent, model) for name, tangent in part.items()} for part in parts]
+        return {name: lift(value, model) for name, value in outputs.items()} | added(tangents)
+
+
+def tangents_of(
+    operation: Reference,
+    arguments: dict[str, Any],
+    lifted: Callable[[np.ndarray], Any],
+    along: Callable[[str, tuple[int, ...]], Any],
+    model: RoundingModel,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Values, and for each array that moves the derivatives along its lifted direction."""
+    outputs: dict[str, Any] = {}
+    tangents: list[dict[str, Any]] = []
+    for moved in one_by_one(operation, arguments):
+        here, step = arguments[moved], along(moved, arguments[moved].shape)
+
+        def dual(array: np.ndarray, here: np.ndarray = here, step: Any = step) -> Any:
+            return Dual(lifted(array), step) if array is here else lifted(array)
+
+        values, _ = evaluate(operation, arguments, dual, lifted_number(model))
+        outputs = {name: _primal(value) for name, value in values.items()}
+        ends = {name: value for name, value in values.items() if name not in operation.aux}
+        tangents.append({tangent_name(name): tangent_of(value) for name, value in ends.items()})
+    return outputs, tangents
 
 
 def bounded_hvps(
@@ -77,18 +98,18 @@ def bounded_hvps(
 
     def evaluated(moved: str) -> Outputs:
         duals = _duals(arguments, direction, [moved], model)
-        values, pullback = evaluate(operation, arguments, duals, _number(model))
+        values, pullback = evaluate(operation, arguments, duals, lifted_number(model))
         cotangents = {
             name: _lifted_cotangent(cotangent, name, lift(_primal(value), model))
             for name, value in values.items()
             if name not in operation.aux
         }
         return {
-            hvp_name(_argument(name)): lift(tangent_of(gradient), model)
+            hvp_name(argument_of(name)): lift(tangent_of(gradient), model)
             for name, gradient in pullback(cotangents).items()
         }
 
-    return _added(_with_ties_open(evaluated, moved) for moved in _one_by_one(operation, arguments))
+    return added(_with_ties_open(evaluated, moved) for moved in one_by_one(operation, arguments))
 
 
 def _lifted_cotangent(cotangent: DtypeCotangent, name: str, end: Bounded) -> Bounded:
@@ -102,15 +123,15 @@ def bounded_second_tangents(
 
     def evaluated(pair: tuple[str, str]) -> Outputs:
         duals = _duals(arguments, direction, list(pair), model)
-        values, _ = evaluate(operation, arguments, duals, _number(model))
+        values, _ = evaluate(operation, arguments, duals, lifted_number(model))
         return {
             tangent_name(name, 2): lift(tangent_of(tangent_of(value, 1)), model)
             for name, value in values.items()
             if name not in operation.aux
         }
 
-    names = _one_by_one(operation, arguments)
-    return _added(_with_ties_open(evaluated, pair) for pair in itertools.product(names, names))
+    names = one_by_one(operation, arguments)
+    return added(_with_ties_open(evaluated, pair) for pair in itertools.product(names, names))
 
 
 M = TypeVar("M")
@@ -126,7 +147,7 @@ def _with_ties_open(evaluated: Callable[[M], Outputs], moved: M) -> Outputs:
             return evaluated(moved)
 
 
-def _added(parts: Iterable[Outputs]) -> Outputs:
+def added(parts: Iterable[Outputs]) -> Outputs:
     """Output by output."""
     total: Outputs = {}
     for part in parts:
@@ -135,7 +156,7 @@ def _added(parts: Iterable[Outputs]) -> Outputs:
     return total
 
 
-def _one_by_one(operation: Reference, arguments: dict[str, Any]) -> list[str]:
+def one_by_one(operation: Reference, arguments: dict[str, Any]) -> list[str]:
     """The arrays that move, to be moved one at a time.
 
     Derivatives along several are added up afterwards, as every mode of automatic differentiation does: moved at once,
@@ -168,83 +189,14 @@ def _duals(
     return dual
 
 
-def _number(model: RoundingModel) -> Callable[[float], Any]:
+def lifted_number(model: RoundingModel) -> Callable[[float], Any]:
+    """Lifts a hyperparameter."""
     return lambda number: lift(number, model)
 
 
-def _argument(gradient: str) -> str:
+def argument_of(gradient: str) -> str:
+    """The argument that a gradient, by its name, belongs to."""
     return gradient.removeprefix("grad[").removesuffix("]")
-
-
-def bounded_jacobians(operation: Reference, arguments: dict[str, Any], model: RoundingModel) -> Outputs:
-    """All rows of the Jacobians: the vjp of every unit cotangent."""
-    with np.errstate(all="ignore"):
-        values, pullback = evaluate(operation, arguments, lambda array: lift_array(array, model), _number(model))
-        ends = {name: lift(value, model) for name, value in values.items() if name not in operation.aux}
-
-        def pulled(name: str, unit: np.ndarray) -> Outputs:
-            """The row of one unit cotangent of one output; those of the other outputs are 0."""
-            cotangents = {
-                other: lift_array(unit.reshape(end.shape) if other == name else np.zeros(end.shape), end.model)
-                for other, end in ends.items()
-            }
-            return {gradient: lift(row, model) for gradient, row in pullback(cotangents).items()}
-
-        found: Outputs = {}
-        for name, end in ends.items():
-            size = math.prod(end.shape)
-            rows = [pulled(name, unit) for unit in np.eye(size)] or [pulled(name, np.zeros(end.shape))]
-            for gradient in rows[0]:
-                joined = stacked([row[gradient] for row in rows])[:size]  # none of an output without elements
-                found[jacobian_name(name, _argument(gradient))] = joined.reshape((*end.shape, *joined.shape[1:]))
-    return found
-
-
-def bounded_columns(operation: Reference, arguments: dict[str, Any], model: RoundingModel) -> Outputs:
-    """All columns of the Jacobians: the tangent along every unit direction."""
-    found: Outputs = {}
-    with np.errstate(all="ignore"):
-        for moved in _one_by_one(operation, arguments):
-            shape = arguments[moved].shape
-            size = math.prod(shape)
-            columns: dict[str, list[Bounded]] = {}
-            for unit in [*np.eye(size)] or [np.zeros(shape)]:
-                duals = _duals(arguments, _constant(unit), [moved], model)
-                values, _ = evaluate(operation, arguments, duals, _number(model))
-                for name, value in values.items():
-                    if name not in operation.aux:
-                        columns.setdefault(name, []).append(lift(tangent_of(value), model))
-            for name, parts in columns.items():
-                joined = stacked(parts)[:size]  # none by an argument without elements
-                joined = joined.reshape((*shape, *joined.shape[1:]))
-                order = (*range(len(shape), len(joined.shape)), *range(len(shape)))
-                found[jacobian_name(name, moved)] = lift(np.transpose(joined, order), model)
-    return found
-
-
-def _constant(unit: np.ndarray) -> Direction:
-    """That direction, whatever moves."""
-    return lambda _, shape: unit.reshape(shape)
-
-
-def stacked(parts: list[Bounded]) -> Bounded:
-    """Bounded numbers of one shape along a new first axis."""
-    return Bounded(
-        np.stack([part.value for part in parts]), np.stack([part.full_bound() for part in parts]), parts[0].model
-    )
-
-
-def rows_of(
-    operation: Reference, rows: list[tuple[dict[str, Any], Cotangent, Direction]], model: RoundingModel, forward: bool
-) -> Outputs:
-    """Values with vjps (``forward``: with tangents) of several calls, stacked output by output."""
-    found = [
-        bounded_tangents(operation, arguments, direction, model)
-        if forward
-        else bounded_outputs(operation, arguments, cotangent, model)
-        for arguments, cotangent, direction in rows
-    ]
-    return {name: stacked([row[name] for row in found]) for name in found[0]}
 
 
 def _primal(value: Any) -> Any:

@@ -28,7 +28,7 @@ EXPECTED = "cpu, cuda or cuda:N, or another accelerator of this PyTorch (mps, xp
 
 def kind_of(device: str | torch.device) -> str:
     """The type of a device: ``cuda`` of ``cuda:1``."""
-    return torch.device(device).type
+    return "cpu" if device == "cpu" else torch.device(device).type
 
 
 def check_device(device: str) -> None:

@@ -14,14 +14,8 @@ from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, direction_of
 from gradcheck.cases.modes import oracle_of
-from gradcheck.reference.derivatives import (
-    bounded_columns,
-    bounded_hvps,
-    bounded_jacobians,
-    bounded_second_tangents,
-    bounded_tangents,
-    rows_of,
-)
+from gradcheck.reference.batches import bounded_columns, bounded_jacobians, rows_of
+from gradcheck.reference.derivatives import bounded_hvps, bounded_second_tangents, bounded_tangents
 from gradcheck.reference.evaluate import Cotangent, bounded_outputs
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed
@@ -43,7 +37,7 @@ def oracle_outputs(
     shared = SHARED.get(oracle_of(case.mode), oracle_of(case.mode))
     drawn = tuple((name, observed.drawn[name].tobytes()) for name in sorted(observed.drawn))
     dtypes = tuple((name, dtype) for name, dtype in sorted(observed.dtypes.items()) if not DERIVED.match(name))
-    place = (shared, case.on(mode="backward"), dtypes, drawn, model)
+    place = (shared, case.call, case.dtype, case.seed, case.layout, case.cotangent, case.setting, dtypes, drawn, model)
     outputs = _kept.get(operation, place)
     if outputs is None:
         outputs = _ORACLES[shared](operation, case, arguments, observed, model)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gradcheck.arithmetic import Ball, Bounded, Dual, ball_precision, balls, enclosure, rounding_model
+from gradcheck.arithmetic.batched import Batched
 from gradcheck.arithmetic.machine import Machine
 from gradcheck.arithmetic.protocol import ABOUT_SHAPE, STRUCTURAL
 from gradcheck.arithmetic.simulated import Simulated
@@ -54,6 +55,9 @@ def test_components_move_as_the_value_does(function: Callable[..., Any]) -> None
     assert np.array_equal(dual.tangent, expected * 10.0)
     assert np.array_equal(enclosure(call(balls(VALUES)))[0], expected)
     assert np.array_equal(call(Simulated(VALUES, MACHINE)).value, expected)
+    batch = call(Batched(Bounded(np.stack([VALUES, -VALUES]), None, MODEL)))
+    assert batch.shape == expected.shape
+    assert np.array_equal(batch.content.value, np.stack([expected, call(-VALUES)]))
 
 
 @pytest.mark.parametrize("function", ABOUT_SHAPE, ids=lambda f: f.__name__)
