@@ -126,13 +126,15 @@ class Prepared:
         """The call with ``out=``, of the function or of the one below torch of its name; None if neither has it."""
         first = self.operation.arrays[0]
         words = {name: value for name, value in self._tensors.items() if name != first}
+        tried = {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in words.items()}
         last = self.operation.name.rpartition(".")[2]
         for function in (torch_callable(self.operation.name), getattr(torch, last, None)):
             if function is None or isinstance(function, type):
                 continue
             try:
                 with torch.no_grad():
-                    function(self._tensors[first], **words, out=function(self._tensors[first], **words))
+                    # On copies: what has no out= may have written its running statistics before it says so.
+                    function(self._tensors[first], **tried, out=function(self._tensors[first], **tried))
             except (TypeError, RuntimeError, ValueError, AttributeError):  # no such argument, under this name at least
                 continue
             return lambda leaves, given, function=function: function(  # type: ignore[misc]

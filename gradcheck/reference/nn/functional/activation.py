@@ -12,8 +12,8 @@ from gradcheck.reference.domains import POSITIVE, elementwise, kink, rows_of_x
 from gradcheck.reference.registry import reference
 
 __all__ = [
-    "celu", "elu", "gelu", "glu", "logsigmoid", "mish", "selu", "sigmoid", "silu", "softplus", "softsign", "tanh",
-    "tanhshrink",
+    "celu", "elu", "gelu", "glu", "logsigmoid", "logsigmoid_twice", "mish", "selu", "sigmoid", "silu", "softplus",
+    "softsign", "tanh", "tanhshrink",
 ]  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def softplus(x: Any, *, beta: Any = 1.0, threshold: Any = 20.0) -> Any:
     return value, softplus_vjp
 
 
-def _logsigmoid_twice(x: Any) -> Any:
+def logsigmoid_twice(x: Any) -> Any:
     """As second derivatives have it: that of 1 - sigmoid(x), which is g·(s - 1)·s with the stored sigmoid s."""
     s = stored(expit(x))
     value = x + log_expit(-x)  # whose derivative is 1 - s
@@ -182,7 +182,7 @@ def _logsigmoid_twice(x: Any) -> Any:
     inputs=elementwise(),
     elementwise=True,
     rows=rows_of_x,
-    routes={"hvp": _logsigmoid_twice, "second tangent": _logsigmoid_twice},
+    routes={"hvp": logsigmoid_twice, "second tangent": logsigmoid_twice},
 )
 def logsigmoid(x: Any) -> Any:
     """log(1/(1 + exp(-x))); same shape as x.

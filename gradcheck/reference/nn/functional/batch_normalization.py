@@ -51,11 +51,42 @@ def _batch_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
+def _batch_norm_under_vmap(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    *,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: Any = 1e-5,
+) -> Any:
+    """batch_norm as its batching rule computes it: the kernel normalises alone, weight and bias meet what it stored,
+    and the weight meets the cotangent before the kernel does: rounded once more."""
+    outputs, normalised_vjp = batch_norm(x, running_mean, running_var, training=training, momentum=momentum, eps=eps)
+    normal = stored(outputs["value"])
+    value = normal if weight is None else normal * _along_channels(weight, x)
+    outputs["value"] = value if bias is None else stored(value) + _along_channels(bias, x)
+    axes = (0, *range(2, np.ndim(x)))
+
+    def batch_norm_under_vmap_vjp(g: Any) -> dict[str, Any]:
+        gradients = normalised_vjp(g if weight is None else stored(g * _along_channels(weight, x)))
+        if weight is not None:
+            gradients["weight"] = np.sum(stored(g * normal), axis=axes)
+        if bias is not None:
+            gradients["bias"] = np.sum(g, axis=axes)
+        return gradients
+
+    return outputs, batch_norm_under_vmap_vjp
+
+
 @reference(
     "nn.functional.batch_norm",
     inputs=_batch_inputs,
     constant=("running_mean", "running_var"),
     aux=("running_mean", "running_var"),
+    routes={"vjp of rows": _batch_norm_under_vmap},
 )
 def batch_norm(
     x: Any,

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic.functions import guarded, number, stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
-from gradcheck.reference.nn.functional.activation import logsigmoid
+from gradcheck.reference.nn.functional.activation import logsigmoid, logsigmoid_twice
 from gradcheck.reference.reduction import reduced
 from gradcheck.reference.registry import Kink, reference
 
@@ -153,15 +153,11 @@ def _multilabel_soft_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
-@reference("nn.functional.multilabel_soft_margin_loss", inputs=_multilabel_soft_inputs)
-def multilabel_soft_margin_loss(x: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
-    """-Σ_c weight_c·(target·log sigmoid(x) + (1 - target)·log sigmoid(-x)) / C along the last axis; shapes alike.
-
-    weight broadcasts to x. A composite written in Python: each result is stored.
-    """
+def _multilabel_soft_margin(x: Any, target: Any, weight: Any, reduction: str, log_sigmoid: Any) -> Any:
+    """The loss by one of logsigmoid's formulas."""
     inverse = stored(1.0 - target)
-    log_is, is_vjp = logsigmoid(x)
-    log_not, not_vjp = logsigmoid(-x)
+    log_is, is_vjp = log_sigmoid(x)
+    log_not, not_vjp = log_sigmoid(-x)
     log_is, log_not = stored(log_is), stored(log_not)
     terms = -stored(stored(target * log_is) + stored(inverse * log_not))
     weighted = terms if weight is None else stored(terms * weight)
@@ -182,6 +178,24 @@ def multilabel_soft_margin_loss(x: Any, target: Any, weight: Any = None, *, redu
         return gradients
 
     return value, multilabel_soft_margin_vjp
+
+
+def _multilabel_soft_margin_twice(x: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
+    """As second derivatives have it: by those of logsigmoid."""
+    return _multilabel_soft_margin(x, target, weight, reduction, logsigmoid_twice)
+
+
+@reference(
+    "nn.functional.multilabel_soft_margin_loss",
+    inputs=_multilabel_soft_inputs,
+    routes={"hvp": _multilabel_soft_margin_twice, "second tangent": _multilabel_soft_margin_twice},
+)
+def multilabel_soft_margin_loss(x: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
+    """-Σ_c weight_c·(target·log sigmoid(x) + (1 - target)·log sigmoid(-x)) / C along the last axis; shapes alike.
+
+    weight broadcasts to x. A composite written in Python: each result is stored.
+    """
+    return _multilabel_soft_margin(x, target, weight, reduction, logsigmoid)
 
 
 def _soft_inputs(draw: Any) -> dict[str, Any]:
