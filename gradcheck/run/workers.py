@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -60,6 +61,10 @@ class Workers:
                 found: dict[str, Any] = pool.schedule(device_facts, args=[device]).result()
         except ProcessExpired as error:
             raise GradcheckError(f"the worker process died (exit code {error.exitcode}) while starting.") from None
+        except BrokenProcessPool:
+            raise GradcheckError(
+                "no worker process could be started; `python -c 'import torch'` may say more than stands above."
+            ) from None
         return found
 
     def verdicts(self, pieces: list[Piece]) -> Iterator[tuple[Piece, list[Verdict]]]:

@@ -23,7 +23,10 @@ __all__ = [
     "synchronize",
 ]
 
-EXPECTED = "cpu, cuda or cuda:N, or another accelerator of this PyTorch (mps, xpu, …)"
+EXPECTED = (
+    "cpu, cuda or cuda:N, or another accelerator of this PyTorch (mps, xpu, …, or one whose package registers itself "
+    "at the entry point torch.backends)"
+)
 
 
 def kind_of(device: str | torch.device) -> str:
@@ -38,6 +41,8 @@ def check_device(device: str) -> None:
     except RuntimeError:
         raise UsageError(f"device {device!r} is not known; expected {EXPECTED}.") from None
     if parsed.type == "cpu":
+        if parsed.index is not None:
+            raise UsageError(f"device {device!r}: the CPU is one device and has no number; expected cpu.")
         return
     module = getattr(torch, parsed.type, None)
     if module is None or not hasattr(module, "device_count"):

@@ -7,6 +7,7 @@ element (see Witness) and not larger than the entry's size. What is larger, or o
 from __future__ import annotations
 
 import fnmatch
+import functools
 import importlib.metadata
 import math
 import re
@@ -165,13 +166,26 @@ def load_ledger(path: Path | None = None, torch_version: str | None = None) -> L
     """
     path = path or DEFAULT_LEDGER
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")) if path.stat().st_size else {}
+        about = path.stat()
+        entries = _entries(path, about.st_size, about.st_mtime_ns)
     except OSError as error:
         raise UsageError(f"ledger {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"ledger {path} is no TOML file: {error}.") from None
-    entries = [_entry(path, number, fields) for number, fields in enumerate(table.get("deviation", []), start=1)]
-    return Ledger(entries, torch_version or importlib.metadata.version("torch"))
+    return Ledger(entries, torch_version or _installed_torch())
+
+
+@functools.lru_cache(maxsize=8)
+def _entries(path: Path, size: int, changed: int) -> tuple[Entry, ...]:
+    """What the file held when it had this size and was changed at that time; parsed once, which takes as long as
+    judging a case."""
+    table = tomllib.loads(path.read_text(encoding="utf-8")) if size else {}
+    return tuple(_entry(path, number, fields) for number, fields in enumerate(table.get("deviation", []), start=1))
+
+
+@functools.cache
+def _installed_torch() -> str:
+    return importlib.metadata.version("torch")
 
 
 def _entry(path: Path, number: int, fields: dict[str, Any]) -> Entry:

@@ -22,7 +22,7 @@ from gradcheck.walkthrough.lines import HandStep, by_hand, by_hand_on, enclosed,
 if TYPE_CHECKING:
     from gradcheck.walkthrough.seed_001 import Data
 
-__all__ = ["BATCH", "Orders", "module_and_loader", "shuffled_orders"]
+__all__ = ["BATCH", "Orders", "Run", "State", "loader_runs", "module_and_loader", "shuffled_orders"]
 
 SEED, RATE, EPOCHS, BATCH = 42, 0.1, 1000, 16
 ONCE_MORE = 81
@@ -78,16 +78,7 @@ def module_and_loader(report: Report, tables: Tables, data: Data, predict: Calla
     for index, row in zip(orders.shown, tables["loader, first batch"], strict=True):
         report.numbers(row["x"], Sides(float(data.x[index]), None))
         report.numbers(row["y"], Sides(float(data.y[index]), None))
-    first, second = tables["loader"][0], tables["loader"][1:]
-    run = _Run(data, orders.first, state, predict, device)
-    run.report_end(report, [first])
-    run = _Run(data, orders.second, run.state, predict, device)
-    run.report_end(report, second)
-    losses = run.validation_losses(orders.validation)
-    for name, sides in (("training", run.training_losses()), ("validation", losses)):
-        table = tables[f"loader, {name} losses"]
-        for row, of_row in zip(table, sides[-len(table) :], strict=True):
-            report.numbers(row["loss"], of_row, item, ROUNDING)
+    run = loader_runs(report, tables, data, orders, state, predict, device)
     steps, checks = len(run.hand), sum(len(_served(*_valid(data), order)) for order in orders.validation)
     counted = (len(data.x), len(data.x_valid), len(orders.shown), checks, steps)
     for row, count in zip(tables["counts"], counted, strict=True):
@@ -98,16 +89,35 @@ def module_and_loader(report: Report, tables: Tables, data: Data, predict: Calla
     )
 
 
+def loader_runs(
+    report: Report, tables: Tables, data: Data, orders: Orders, state: State, predict: Callable[..., Any], device: str
+) -> Run:
+    """Both runs over the loader, from a state on, and the losses of the second, which is returned."""
+    first, second = tables["loader"][0], tables["loader"][1:]
+    run = Run(data, orders.first, state, predict, device)
+    run.report_end(report, [first])
+    run = Run(data, orders.second, run.state, predict, device)
+    run.report_end(report, second)
+    losses = run.validation_losses(orders.validation)
+    for name, sides in (("training", run.training_losses()), ("validation", losses)):
+        table = tables[f"loader, {name} losses"]
+        for row, of_row in zip(table, sides[-len(table) :], strict=True):
+            report.numbers(row["loss"], of_row, item, ROUNDING)
+    return run
+
+
 def _valid(data: Data) -> Batch:
     return data.f.x_valid, data.f.y_valid
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
+    """Weight and bias by hand, and ``a`` and ``b`` in PyTorch."""
+
     hand: tuple[float, float]
     pytorch: dict[str, float]
 
 
-def _module(report: Report, tables: Tables, data: Data, predict: Callable[..., Any], device: str) -> _State:
+def _module(report: Report, tables: Tables, data: Data, predict: Callable[..., Any], device: str) -> State:
     a, b = Twister(SEED).normal_pair()
     model = rounding_model("float32", device)
     drawn = drawn_normals(SEED, 2)
@@ -125,14 +135,14 @@ def _module(report: Report, tables: Tables, data: Data, predict: Callable[..., A
         for column, place, held in (("a", 1, "bias"), ("b", 0, "weight")):
             number = enclosing[held].reshape(1)[0] if enclosing else None
             report.numbers(row[column], Sides(hand[epoch].after[place], seen[epoch].after[column], number), like)
-    return _State(hand[-1].after, seen[-1].after)
+    return State(hand[-1].after, seen[-1].after)
 
 
-class _Run:
+class Run:
     """One training run over shuffled batches, three ways; the enclosure covers its last epochs."""
 
     def __init__(
-        self, data: Data, orders: list[list[int]], state: _State, predict: Callable[..., Any], device: str
+        self, data: Data, orders: list[list[int]], state: State, predict: Callable[..., Any], device: str
     ) -> None:
         self.data, self.predict, self.device = data, predict, device
         self.model = rounding_model("float32", device)
@@ -142,7 +152,7 @@ class _Run:
         columns = [(x.astype(np.float64)[:, None], y.astype(np.float64)[:, None]) for x, y in batches]
         start = {name: np.array([value]) for name, value in state.pytorch.items()}
         self.seen = list(walk(columns, start, RATE, predict, rung="module", device=device))
-        self.state = _State(self.hand[-1].after, self.seen[-1].after)
+        self.state = State(self.hand[-1].after, self.seen[-1].after)
         self.begin = len(batches) - LAST * self.each
         w, b = self.hand[self.begin].before
         keep = range(LAST * self.each - 10 * self.each, LAST * self.each)

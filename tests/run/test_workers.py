@@ -2,12 +2,13 @@
 
 import os
 import time
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
 from gradcheck.cases.corpus import corpus
 from gradcheck.cases.layouts import LAYOUTS
-from gradcheck.errors import MissingRuleError
+from gradcheck.errors import GradcheckError, MissingRuleError
 from gradcheck.reference.registry import reference_named
 from gradcheck.run.plan import Selection, cases_of, pieces
 from gradcheck.run.worker import judge_one, judge_piece
@@ -85,6 +86,23 @@ def test_a_hang_is_timed_out():
 def test_an_error_on_purpose_comes_back_as_itself():
     with pytest.raises(MissingRuleError, match=r"numpy\.sinc has no rule in Bounded"):
         run(judge_piece=lack_a_rule)
+
+
+def test_processes_that_do_not_start_are_said_in_a_sentence(monkeypatch):
+    """As where a package registers itself as a backend of PyTorch and cannot be imported."""
+
+    class Broken:
+        def schedule(self, *call, **options):
+            raise BrokenProcessPool
+
+        def stop(self):
+            """Nothing was started."""
+
+        join = stop
+
+    monkeypatch.setattr("gradcheck.run.workers._new_pool", lambda jobs, own: Broken())
+    with Workers(1) as workers, pytest.raises(GradcheckError, match="no worker process could be started"):
+        workers.facts("cpu")
 
 
 def test_a_worker_whose_device_is_lost_leaves_the_rest_to_another(monkeypatch):

@@ -16,7 +16,7 @@ import torch
 from gradcheck.arithmetic.accuracy import KERNELS
 from tests.simulated.device import FACTORIES, GENERATOR, NAME
 
-__all__ = ["absence", "install"]
+__all__ = ["absence", "autoload", "install"]
 
 GUARD = Path(__file__).with_name("guard.cpp")
 
@@ -88,6 +88,13 @@ def install() -> None:
         library.impl(name, kernel, "PrivateUse1")
     _KEPT.append(library)
     KERNELS[NAME] = "cpu"
+
+
+def autoload() -> None:
+    """What PyTorch >= 2.5 calls at the end of its import where the folder ``autoload`` is on the path, which is how an
+    accelerator's package makes itself known in every process; nothing is done where there can be no such device."""
+    if not absence():
+        install()
 
 
 def _guard() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -85,6 +87,18 @@ def test_a_walkthrough_reproduces_its_figures() -> None:
     from gradcheck.walkthrough.catalogue import run_scenario
 
     assert run_scenario("002", "simulated").passed == run_scenario("002").passed
+
+
+def test_the_command_line_takes_the_device(tmp_path: Path) -> None:
+    """PyTorch itself makes it known in the workers, by the entry point of the folder ``autoload``."""
+    target, path = tmp_path / "verdicts.json", os.pathsep.join([str(ROOT), str(ROOT / "tests/simulated/autoload")])
+    words = ["softplus", "--device", "simulated", "--dtype", "float32", "--cases", "1", "--json", str(target)]
+    command = [sys.executable, "-m", "gradcheck", "verify", "--jobs", "1", *words]
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdicts = json.loads(target.read_text())["verdicts"]
+    assert {(v["device"], v["status"]) for v in verdicts} == {("simulated", "agrees")}
 
 
 def test_pytest_takes_the_device() -> None:

@@ -1,6 +1,7 @@
 """The ledger covers what its entries say, and nothing else."""
 
 import fnmatch
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,3 +161,11 @@ def test_each_replay_line_still_shows_its_deviation(entry, line):
         for kind, _ in ledger.excess(verdict)
     )
     assert all(ledger.match(verdict) for verdict in found if entry.concerns(verdict, ledger.version))
+
+
+def test_a_ledger_that_was_written_anew_is_read_anew(tmp_path):
+    path = tmp_path / "ledger.toml"
+    shutil.copy(DEFAULT_LEDGER, path)
+    assert load_ledger(path).entries is load_ledger(path).entries
+    path.write_text("", encoding="utf-8")
+    assert load_ledger(path).entries == ()
