@@ -41,7 +41,7 @@ def check_device(device: str) -> None:
     except RuntimeError:
         raise UsageError(f"device {device!r} is not known; expected {EXPECTED}.") from None
     if parsed.type == "cpu":
-        if parsed.index is not None:
+        if device != "cpu":
             raise UsageError(f"device {device!r}: the CPU is one device and has no number; expected cpu.")
         return
     module = getattr(torch, parsed.type, None)

@@ -19,7 +19,7 @@ from gradcheck.subject.adapters import Operation, torch_callable
 from gradcheck.subject.modes import MODES, Call, Mode, Tensors
 from gradcheck.subject.seeding import outside_transforms, plain_of
 from gradcheck.subject.settings import autocast_of
-from gradcheck.subject.signatures import parameters_of
+from gradcheck.subject.signatures import lacking_defaults, parameters_of
 from gradcheck.subject.tensors import array_and_bits, bits_of, dtype_name, to_tensor, torch_value
 
 __all__ = ["Prepared", "modes"]
@@ -50,6 +50,7 @@ class Prepared:
         self.drawn: dict[str, np.ndarray] = {}
         self.notes: list[str] = []
         self._subject = subject
+        self._newer = lacking_defaults(operation, arguments)
         self._given: list[tuple[str, torch.Tensor, bytes]] = []
         self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
         for name in (name for name, value in arguments.items() if isinstance(value, np.ndarray)):
@@ -100,7 +101,7 @@ class Prepared:
 
     def _outputs(self, tensors: dict[str, Any]) -> Tensors:
         first = self.operation.arrays[0]
-        rest = {name: value for name, value in tensors.items() if name != first}
+        rest = {name: value for name, value in tensors.items() if name != first and name not in self._newer}
         with autocast_of(self.case.setting, self.case.device):
             outcome = self._subject(tensors[first], **rest)
         outputs = dict(outcome) if isinstance(outcome, dict) else {"value": outcome}

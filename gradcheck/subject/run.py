@@ -26,7 +26,7 @@ __all__ = ["Observed", "Operation", "run_case", "run_rows"]
 
 _NO_KERNEL = re.compile(
     r"not implemented|does not support it|(does not|doesn't) currently support|framework doesn't support|"
-    r"not supported|NotImplemented|no (available )?kernel|no viable backend|"
+    r"not supported|NotImplemented|no (available )?kernel|no viable backend|not have a deterministic implementation|"
     r"Could not run|vmap: (It looks like|called random|we do not yet)|must implement the jvp|"
     r"must override the setup_context",
     re.IGNORECASE,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -10,9 +12,10 @@ import torch
 from torch._jit_internal import boolean_dispatched
 
 from gradcheck.errors import UsageError
-from gradcheck.subject.adapters import torch_callable
+from gradcheck.reference.registry import Reference
+from gradcheck.subject.adapters import operation_named, torch_callable
 
-__all__ = ["NOT_OURS", "UNSEEN", "exists", "missing_parameters", "parameters_of"]
+__all__ = ["NOT_OURS", "UNSEEN", "exists", "lacking_defaults", "later_words", "missing_parameters", "parameters_of"]
 
 NOT_OURS = {
     "inplace": "overwrites its argument; the numbers are the same, and aliasing is a question of mode",
@@ -51,6 +54,51 @@ def parameters_of(name: str) -> dict[str, Any]:
     except ValueError:
         signature = inspect.signature(torch.overrides.get_testing_overrides()[function])
     return {parameter.name: parameter.default for parameter in signature.parameters.values()} | UNSEEN.get(name, {})
+
+
+def lacking_defaults(operation: Reference, arguments: dict[str, Any]) -> tuple[str, ...]:
+    """Parameters that have their default in these arguments and that this PyTorch, an older one, does not have.
+
+    It is called without them. Where an adapter makes the call, they are the adapter's to leave out.
+    """
+    theirs, defaults = _called_directly(operation.name), operation.hyperparameters
+    unknown = (name for name in arguments if theirs is not None and name not in theirs)
+    optional = dict.fromkeys(operation.arrays[1:]) | defaults
+    return tuple(name for name in unknown if name in optional and _is(arguments[name], optional[name]))
+
+
+def _is(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
+@cache
+def _called_directly(name: str) -> dict[str, Any] | None:
+    """PyTorch's parameters of a function that is called as it is; None where they are not known."""
+    try:
+        return parameters_of(name) if operation_named(name) is torch_callable(name) else None
+    except (UsageError, KeyError, ValueError):
+        return None
+
+
+LATER = {("nn.functional.interpolate", "mode"): ("lanczos",)}
+"""Words that versions after 2.0 take for a parameter. Those that do name them in the documentation or the source of the
+function, which is how it is told whether the installed one does."""
+
+
+def later_words(name: str, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments that are words for which the installed PyTorch is too old, by parameter."""
+    asked = {key: value for key, value in arguments.items() if value in LATER.get((name, key), ())}
+    return {key: value for key, value in asked.items() if value not in _said_of(name)}
+
+
+@cache
+def _said_of(name: str) -> str:
+    """The documentation of PyTorch's own function and, where it is written in Python, its source."""
+    function = torch_callable(name)
+    text = inspect.getdoc(function) or ""
+    with suppress(OSError, TypeError):
+        text += inspect.getsource(function)
+    return text
 
 
 def missing_parameters(name: str, ours: set[str]) -> list[str]:

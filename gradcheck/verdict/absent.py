@@ -1,4 +1,4 @@
-"""What the installed PyTorch lacks: a function or class, or a parameter that a later version has."""
+"""What the installed PyTorch lacks: a function or class, or a parameter, or a word for it, that a later version has."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from functools import cache
 
-from gradcheck.cases.case import Case
+from gradcheck.cases.case import Case, parse_case
 from gradcheck.errors import UsageError
 from gradcheck.subject.facts import torch_version
-from gradcheck.subject.signatures import UNSEEN, exists, parameters_of
+from gradcheck.subject.signatures import UNSEEN, exists, later_words, parameters_of
 from gradcheck.verdict.verdict import Verdict
 
 __all__ = ["as_absent", "lacking"]
@@ -25,14 +25,19 @@ def lacking(case: Case) -> str:
 
 
 def as_absent(verdict: Verdict) -> Verdict:
-    """The verdict, `absent` where the subject met a name, or PyTorch refused a parameter, that it does not have.
+    """The verdict, `absent` where the subject met a name, or PyTorch refused a parameter or word, that it has not.
 
     Its signature is asked as well: a parameter that it has, or whose function shows none, is refused for some reason
     of the case, and a wrong name in a reference is no fault of PyTorch's (tests compare them for the newest version).
     """
     if verdict.status == "unsupported" and verdict.words.startswith(f"torch {torch_version()} has no "):
         return replace(verdict, status="absent")
-    refused = _UNEXPECTED.search(verdict.words) if verdict.status == "raises" else None
+    if verdict.status != "raises":
+        return verdict
+    if newer := later_words(verdict.operation, dict(parse_case(verdict.case).arguments)):
+        words = ", ".join(f"{parameter}={word!r}" for parameter, word in newer.items())
+        return replace(verdict, status="absent", words=f"torch {torch_version()}: {verdict.operation} has no {words}")
+    refused = _UNEXPECTED.search(verdict.words)
     if refused is None:
         return verdict
     documented = UNSEEN.get(verdict.operation, {})  # of the newest version, whatever the installed one is

@@ -21,7 +21,7 @@ class Found:
 
     cases, differing: how many were compared, and in how many of them bits differ; share: of the elements of an output,
     and ulp: how far apart, at worst; outputs: those that differ; line: the case where most of them do; words: PyTorch's
-    where it raises.
+    where it raises, or says that it has no such kernel.
     """
 
     operation: str

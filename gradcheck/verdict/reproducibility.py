@@ -163,7 +163,7 @@ def _joined(found: Found, a: Observed, b: Observed, case: Case) -> Found:
     failed = next((one for one in (a, b) if one.outcome != "ran"), None)
     if failed is not None:
         # What PyTorch refuses in both runs has nothing to do with what differs between them.
-        if a.outcome == b.outcome or found.outcome == "raises":
+        if a.outcome == b.outcome or found.outcome in ("raises", "unsupported"):
             return found
         return replace(found, outcome=failed.outcome, words=failed.words, line=str(case))
     apart = {name: _apart(name, a, b) for name in a.outputs if a.bits[name] != b.bits.get(name)}

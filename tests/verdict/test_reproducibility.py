@@ -94,14 +94,14 @@ def test_dependence_on_the_batch_is_found():
     assert found["threads"].outcome == "same"
 
 
-def test_what_raises_under_deterministic_algorithms_is_told_in_its_words():
+def test_what_has_no_deterministic_kernel_is_told_in_its_words():
     def refusing(x):
         if torch.are_deterministic_algorithms_enabled():
             raise RuntimeError("tanh does not have a deterministic implementation")
         return torch.tanh(x)
 
     found = outcomes(refusing)["deterministic or not"]
-    assert found.outcome == "raises"
+    assert found.outcome == "unsupported"
     assert "does not have a deterministic implementation" in found.words
 
 

@@ -34,10 +34,17 @@ def _mask(mask: Tensor | None, x: Tensor) -> Tensor | None:
 
 @adapter("nn.functional.scaled_dot_product_attention")
 def _scaled_dot_product_attention(
-    x: Tensor, attn_mask: Tensor | None = None, backend: str = "math", enable_gqa: bool = False, **words: Any
+    x: Tensor,
+    attn_mask: Tensor | None = None,
+    backend: str = "math",
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    **words: Any,
 ) -> Tensor:
     if enable_gqa:  # torch >= 2.5
         words["enable_gqa"] = True
+    if scale is not None:  # torch >= 2.1
+        words["scale"] = scale
     with _kernel(backend):
         return F.scaled_dot_product_attention(x, attn_mask=_mask(attn_mask, x), **words)
 
