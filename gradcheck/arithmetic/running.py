@@ -70,6 +70,14 @@ class Bounded(Composite):
             return np.zeros(self.shape)
         return self.bound if np.shape(self.bound) == self.shape else np.broadcast_to(self.bound, self.shape)
 
+    def sums(self, axis: Any, keepdims: bool) -> tuple[Any, Any, Any]:
+        """Σ value, Σ |value| and Σ bound over an axis; None for the last where the number is exact."""
+        add = np.add.reduce
+        value = add(self.value, axis=axis, keepdims=keepdims)
+        magnitude = value if self.magnitude is self.value else add(self.magnitude, axis=axis, keepdims=keepdims)
+        spread = None if self.bound is None else add(self.full_bound(), axis=axis, keepdims=keepdims)
+        return value, magnitude, spread
+
     def _map(self, function: Any, *args: Any, **kwargs: Any) -> Bounded:
         if not args:
             bound = None if self.bound is None else function(self.full_bound())

@@ -19,7 +19,10 @@ from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
 from gradcheck.arithmetic.running_operands import Rule, rounding, unary
 from gradcheck.arithmetic.running_power import power as power_of
 
-__all__ = ["add", "divide", "multiply", "power", "same_error", "sign", "sqrt", "square", "subtract"]
+__all__ = [
+    "add", "divide", "is_power_of_two", "multiply", "power", "same_error", "sign", "sqrt", "square", "subtract",
+    "top_of_product", "top_of_quotient", "top_of_scaled", "top_of_sum",
+]  # fmt: skip
 
 
 def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
@@ -35,17 +38,22 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
             bound += a.bound
         if b.bound is not None:
             bound += b.bound
-        top = (a.top + b.top) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
-        return finish(m, value, bound, a, b, top=top)
+        return finish(m, value, bound, a, b, top=top_of_sum(m, a, b))
 
     return rule
+
+
+def top_of_sum(m: RoundingModel, a: Bounded, b: Bounded) -> float:
+    """The top of a ± b."""
+    return (a.top + b.top) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
 
 
 add = _sum_or_difference(np.add)
 subtract = _sum_or_difference(np.subtract)
 
 
-def _is_power_of_two(a: Bounded) -> bool:
+def is_power_of_two(a: Bounded) -> bool:
+    """Whether it is exact and ±2^k."""
     return a.bound is None and a.value.ndim == 0 and abs(math.frexp(a.value)[0]) == 0.5
 
 
@@ -55,23 +63,33 @@ def _scale(m: RoundingModel, a: Bounded, factor: float, value: Any) -> Bounded:
     bound = None if a.bound is None else a.bound * size
     if size < 1.0:
         bound = np.float64(m.eta) if bound is None else bound + m.eta
-    top = a.top * size + 2.0 * m.eta
+    top = top_of_scaled(m, a, factor)
     if size > 1.0 and not top <= m.safe and not np.abs(value).max(initial=0.0) <= m.largest:
         zeros = np.zeros(value.shape)
         return Bounded(value, repair(m, np.asarray(value), total(zeros, bound), (a,)), m)
     return Bounded(value, bound, m, top)
 
 
+def top_of_scaled(m: RoundingModel, a: Bounded, factor: float) -> float:
+    """The top of a·2^k."""
+    return a.top * abs(factor) + 2.0 * m.eta
+
+
 def multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     """a·b; by a power of two it is exact."""
     value = a.value * b.value
-    if _is_power_of_two(b):
+    if is_power_of_two(b):
         return _scale(m, a, float(b.value), value)
-    if _is_power_of_two(a):
+    if is_power_of_two(a):
         return _scale(m, b, float(a.value), value)
-    top = a.top * b.top * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
     bound = _bound_of_product(m, value, a, b)
+    top = top_of_product(m, a, b)
     return finish(m, value, bound, a, b, top=top, uncertain=lambda: _zero_times_infinity(a, b))
+
+
+def top_of_product(m: RoundingModel, a: Bounded, b: Bounded) -> float:
+    """The top of a·b."""
+    return a.top * b.top * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
 
 
 def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
@@ -108,7 +126,7 @@ def _zero_times_infinity(a: Bounded, b: Bounded) -> Any:
 def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     """a/b; 1/√x may be one function of published accuracy."""
     value = a.value / b.value
-    if _is_power_of_two(b):
+    if is_power_of_two(b):
         return _scale(m, a, 1.0 / float(b.value), value)
     magnitude, divisor = size_of(value), b.magnitude
     bound = rounding(m, magnitude)
@@ -122,8 +140,13 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         bound += a.bound / divisor
     top = math.inf
     if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
-        top = a.top / abs(float(b.value)) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
+        top = top_of_quotient(m, a, b)
     return finish(m, value, bound, a, b, top=top, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
+
+
+def top_of_quotient(m: RoundingModel, a: Bounded, b: Bounded) -> float:
+    """The top of a/b by one exact number, not zero."""
+    return a.top / abs(float(b.value)) * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
 
 
 def _least(b: Bounded) -> Any:

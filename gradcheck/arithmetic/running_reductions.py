@@ -32,11 +32,9 @@ def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int 
     model, terms = a.model, reduced_size(a.shape, axis)
     options: Any = {"axis": axis, "keepdims": keepdims}
     factor = model.sum_factor(blocks * terms)
-    value = np.add.reduce(a.value, **options)
-    magnitude = value if a.magnitude is a.value else np.add.reduce(a.magnitude, **options)
-    spread = None if a.bound is None else np.add.reduce(a.full_bound(), **options)
+    value, magnitude, spread = a.sums(axis, keepdims)
     bound = magnitude * factor
-    if blocks == 1 and terms > 2 and 0 < a.value.size <= ORDERED_ELEMENTS * batch:
+    if blocks == 1 and terms > 2 and 0 < value.size * terms <= ORDERED_ELEMENTS * batch:
         bound = np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
     if spread is not None:
         bound = bound + spread * (1.0 + factor)

@@ -11,7 +11,8 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.carrier import size_of
-from gradcheck.arithmetic.running import lift, lift_array
+from gradcheck.arithmetic.deferred import Deferred, kernels, lift_large
+from gradcheck.arithmetic.running import lift
 from gradcheck.errors import ContractError
 from gradcheck.reference.registry import Reference
 
@@ -24,6 +25,9 @@ Cotangent = Callable[[str, tuple[int, ...]], np.ndarray]
 
 BLOCK_ELEMENTS = 1 << 15
 """Elements of the first array in one block: value and bound of a few intermediates then stay in a core's cache."""
+
+DEFERRED_BLOCK_ELEMENTS = 1 << 20
+"""The same where rules are put off, and what lies between them never leaves the nearest cache."""
 
 # glibc hands a freed array back to the system, and the next one costs a page fault per 4 KiB, unless it has seen one
 # freed that was larger: mallopt(3), the dynamic threshold of M_MMAP_THRESHOLD, which grows to 32 MiB at the most.
@@ -126,7 +130,10 @@ def bounded_outputs(
     with np.errstate(all="ignore"):
         if not blocked or first.size <= 2 * BLOCK_ELEMENTS:
             return _bounded_block(operation, arguments, cotangent, model)
-        rows = max(1, BLOCK_ELEMENTS // math.prod(first.shape[1:]))
+        block = DEFERRED_BLOCK_ELEMENTS if kernels() else BLOCK_ELEMENTS
+        if first.size <= block:
+            return _bounded_block(operation, arguments, cotangent, model)
+        rows = max(1, block // math.prod(first.shape[1:]))
         return _joined_blocks(operation, arguments, cotangent, model, blocked, first.shape[0], rows)
 
 
@@ -137,9 +144,9 @@ def _bounded_block(
         operation,
         arguments,
         cotangent,
-        lambda array: lift_array(array, model),
+        lambda array: lift_large(array, model),
         lambda number: lift(number, model),
-        lambda array, output: lift_array(array, lift(output, model).model),
+        lambda array, output: lift_large(array, lift(output, model).model),
     )
     return {name: lift(output, model) for name, output in outputs.items()}
 
@@ -155,7 +162,9 @@ def _joined_blocks(
 ) -> dict[str, Bounded]:
     """Outputs of blocks of rows joined: arrays that are cut are concatenated, the others are sums over the batch."""
     whole: np.ndarray | None = None
-    parts: list[dict[str, Bounded]] = []
+    joined: dict[str, _Rows] = {}
+    sums: dict[str, list[Bounded]] = {}
+    rows_of = {"value", *(gradient_name(name) for name in blocked)}
     unblocked = model
     for start in range(0, length, rows):
         stop = min(start + rows, length)
@@ -170,20 +179,38 @@ def _joined_blocks(
                 whole = cotangent(name, (length, *shape[1:]))
             return whole[start:stop]
 
-        parts.append(_bounded_block(operation, cut, block_cotangent, model))
-    rows_of = {"value", *(gradient_name(name) for name in blocked)}
-    by_name = {name: [part[name] for part in parts] for name in parts[0]}
-    for name, sums in by_name.items():
-        # Only a look at all terms tells whether a sum over the batch may overflow on its way, or is special.
-        if name not in rows_of and not sum(part.top for part in sums) <= model.safe:
-            return _bounded_block(operation, arguments, cotangent, unblocked)
-    return {name: _joined(some) if name in rows_of else _added(some) for name, some in by_name.items()}
+        for name, part in _bounded_block(operation, cut, block_cotangent, model).items():
+            if name in rows_of:
+                joined.setdefault(name, _Rows(length, part)).put(start, part)
+            else:
+                sums.setdefault(name, []).append(part)
+    # Only a look at all terms tells whether a sum over the batch may overflow on its way, or is special.
+    if not all(sum(part.top for part in parts) <= model.safe for parts in sums.values()):
+        return _bounded_block(operation, arguments, cotangent, unblocked)
+    return {name: rows.number() for name, rows in joined.items()} | {name: _added(some) for name, some in sums.items()}
 
 
-def _joined(parts: list[Bounded]) -> Bounded:
-    values = np.concatenate([part.value for part in parts])
-    exact = all(part.bound is None for part in parts)
-    return Bounded(values, None if exact else np.concatenate([part.full_bound() for part in parts]), parts[0].model)
+class _Rows:
+    """An output whose rows are evaluated block by block, each put in its place while it is in the cache."""
+
+    def __init__(self, length: int, first: Bounded) -> None:
+        shape = (length, *first.shape[1:])
+        self._value, self._bound = np.empty(shape, dtype=first.model.carrier), np.empty(shape)
+        self._exact = True
+        self._model = first.model
+
+    def put(self, start: int, part: Bounded) -> None:
+        """Blocks come in order; the bound of an exact one is zero."""
+        rows = slice(start, start + part.shape[0])
+        value, bound = self._value[rows], self._bound[rows]
+        if isinstance(part, Deferred):
+            part.compute_into(value, bound)
+        else:
+            value[...], bound[...] = part.value, 0.0 if part.bound is None else part.bound
+        self._exact &= part.bound is None
+
+    def number(self) -> Bounded:
+        return Bounded(self._value, None if self._exact else self._bound, self._model)
 
 
 def _added(parts: list[Bounded]) -> Bounded:

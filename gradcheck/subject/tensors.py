@@ -105,19 +105,29 @@ def to_array(tensor: torch.Tensor) -> np.ndarray:
 
 def bits_of(tensor: torch.Tensor) -> bytes:
     """The tensor's elements, in row-major order, byte by byte."""
-    return array_and_bits(tensor)[1]
+    return _bits(_here(tensor))
 
 
 def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
     """The tensor's numbers in float64, exactly, and its elements in row-major order, byte by byte; dense if sparse."""
+    here = _here(tensor)
+    if here.dtype is torch.bfloat16:
+        return here.to(torch.float64).numpy(), _bits(here)
+    return here.numpy().astype(np.float64, copy=False), _bits(here)
+
+
+def _here(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor's numbers on the CPU, dense and as they are."""
     here = tensor.detach().to_dense()
     if here._is_zerotensor():  # zeros that forward mode has not written down yet
         here = torch.zeros(here.shape, dtype=here.dtype, device=here.device)
-    here = here.cpu().resolve_conj().resolve_neg()
+    return here.cpu().resolve_conj().resolve_neg()
+
+
+def _bits(here: torch.Tensor) -> bytes:
     if here.dtype is torch.bfloat16:  # which NumPy does not have
-        return here.to(torch.float64).numpy(), here.view(torch.int16).numpy().tobytes()
-    native = here.numpy()
-    return native.astype(np.float64, copy=False), native.tobytes()
+        return here.view(torch.int16).numpy().tobytes()
+    return here.numpy().tobytes()
 
 
 def dtype_name(tensor: torch.Tensor) -> str:

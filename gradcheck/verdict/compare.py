@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.carrier import size_of
+from gradcheck.arithmetic.deferred import Deferred, deferred
 from gradcheck.formats import Format
 
 __all__ = ["Worst", "digest_of", "error_ratios", "stored_bound", "worst_errors"]
@@ -30,6 +31,11 @@ def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) ->
 
     Infinities and NaN among the operands are in order; NumPy's warnings of them are for the caller to silence.
     """
+    large = deferred(reference)
+    if isinstance(large, Deferred) and coarse is None and got.dtype == np.float64 and got.flags.c_contiguous:
+        compiled = large.worst(got)
+        if compiled is not None:
+            return Worst(compiled[0], *compiled)
     flat, value = got.reshape(-1), np.asarray(reference.value).reshape(-1)
     grades = [(grade.model, _flat_bound(grade)) for grade in (reference, coarse) if grade is not None]
     worst = [0.0, 0.0, 0.0]

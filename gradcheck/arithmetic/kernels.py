@@ -1,0 +1,367 @@
+"""Compiled loops for large arrays: a tape of elementwise rules run tile by tile, in the nearest cache. Needs numba.
+
+A tape is a list of steps: a code, the place that it writes, the two that it reads, and which constant it takes. A place is
+an array outside or a register, given by the address of its first number and by how far apart, in bytes, its rows and its
+columns are (0: the same one throughout). A register is a tile of one row, of values, and of their bounds beside them. Every
+loop computes what NumPy computes, number by number and in the same order: compiled without fast-math, and no product is
+fused with a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+
+__all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "largest", "run"]
+
+TILE = 256
+"""Elements of one register: a dozen of them fill the nearest cache."""
+
+REGISTER = 2 * TILE + 40
+"""Numbers from one register to the next: a multiple of 4,096 bytes would make the processor take one for another."""
+
+LOAD, LOAD_BOUND, STORE, STORE_SIZE, STORE_BOUND, TOTAL, TOTAL_SIZE, TOTAL_BOUND = range(8)
+ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = range(8, 15)
+MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(15, 20)
+DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, WORST = range(20, 28)
+
+CODES = {
+    name: code for name, code in globals().items() if name.isupper() and name not in ("TILE", "REGISTER")
+}
+"""Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one)."""
+
+SUM_STARTS = float(np.add.reduce(np.array([-0.0])))
+"""What NumPy adds the first term to: 0.0, and -0.0 since 1.25."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _compiled(function: F) -> F:
+    """The function compiled on its first call, and kept in a file beside this one, or in the user's cache folder."""
+    try:
+        return cast("F", numba.njit(cache=True, error_model="numpy")(function))
+    except RuntimeError:  # there is no folder that could be written to
+        return cast("F", numba.njit(error_model="numpy")(function))
+
+
+@intrinsic
+def _pointer(context: Any, address: Any) -> Any:
+    """The pointer to the float64 at an address."""
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.float64)(types.int64), made
+
+
+@intrinsic
+def _integers(context: Any, address: Any) -> Any:
+    """The pointer to the int64 at an address."""
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.int64)(types.int64), made
+
+
+@intrinsic
+def _further(context: Any, pointer: Any) -> Any:
+    """The pointer one tile further on: so the compiler knows that values and bounds of a register do not overlap."""
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.gep(arguments[0], [context.get_constant(types.intp, TILE)])
+
+    return pointer(pointer), made
+
+
+@intrinsic
+def _bits_of(context: Any, number: Any) -> Any:
+    """The bits of a float64, as int64."""
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), made
+
+
+@intrinsic
+def _number_of(context: Any, bits: Any) -> Any:
+    """The float64 of these bits."""
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(types.float64))
+
+    return types.float64(types.int64), made
+
+
+_MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
+_EXPONENT = np.int64(0x7FF0000000000000)
+_RECIPROCAL = np.int64(2046 << 52)
+"""Minus the bits of a power of two: the bits of its reciprocal."""
+
+
+@_compiled
+def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> None:
+    """Largest |got - a| over the bound p once it is stored, and in ulps, of this tile and those before; scratch in d, e.
+
+    constants: address of roundoff and smallest number of storing (0: it rounds nothing), the smallest normal number
+    of the format of the ulps and how many of them are in a power of two, and the bits of the two maxima, among which NaN is largest.
+    """
+    words, maxima = _pointer(constants), _integers(constants)
+    roundoff, least, normal, gap = words[0], words[1], _bits_of(words[2]), words[3]
+    for i in range(n):
+        error = abs(got[i] - a[i])
+        d[i] = error / (((abs(a[i]) + p[i]) * roundoff + least) + p[i])
+        e[i] = error
+    if words[2] > 1e-300:  # multiplying by the reciprocal, a power of two, is exact
+        for i in range(n):
+            reciprocal = _RECIPROCAL - max(_bits_of(a[i]) & _EXPONENT, normal)
+            e[i] = e[i] * _number_of(reciprocal if reciprocal > 0 else -1) * gap
+    else:
+        for i in range(n):
+            e[i] = e[i] / (_number_of(max(_bits_of(a[i]) & _EXPONENT, normal)) / gap)
+    ratio, ulp = maxima[4], maxima[5]
+    for i in range(n):
+        ratio = max(ratio, _bits_of(d[i]) & _MAGNITUDE)
+    for i in range(n):
+        ulp = max(ulp, _bits_of(e[i]) & _MAGNITUDE)
+    maxima[4], maxima[5] = ratio, ulp
+
+
+@_compiled
+def _at(places: int, place: int, row: int, start: int) -> Any:
+    """The pointer to a place from a row and a column on."""
+    words = _integers(places + 24 * place)
+    return _pointer(words[0] + row * words[1] + start * words[2])
+
+
+@_compiled
+def _step(
+    step: int, places: int, constants: int, row: int, start: int, n: int, own: float, unit: float, eta: float,
+    growth: float,
+) -> None:  # fmt: skip
+    """One step on one tile: d from a and b, with the bounds e from p and q.
+
+    step, places and constants are addresses: of arrays, references would be counted.
+    """
+    words = _integers(step)
+    code = words[0]
+    d, a, b = _at(places, words[1], row, start), _at(places, words[2], row, start), _at(places, words[3], row, start)
+    e, p, q = _further(d), _further(a), _further(b)
+    uniform = _integers(places + 24 * words[2])[2] == 0
+    if code == LOAD and uniform:
+        number = a[0]
+        for i in range(n):
+            d[i] = number
+    elif code == LOAD:
+        for i in range(n):
+            d[i] = a[i]
+    elif code == LOAD_BOUND and uniform:
+        number = a[0]
+        for i in range(n):
+            e[i] = number
+    elif code == LOAD_BOUND:
+        for i in range(n):
+            e[i] = a[i]
+    elif code == STORE:
+        for i in range(n):
+            d[i] = a[i]
+    elif code == STORE_SIZE:
+        for i in range(n):
+            d[i] = abs(a[i])
+    elif code == STORE_BOUND:
+        for i in range(n):
+            d[i] = p[i]
+    elif code == TOTAL:
+        for i in range(n):
+            d[i] += a[i]
+    elif code == TOTAL_SIZE:
+        for i in range(n):
+            d[i] += abs(a[i])
+    elif code == TOTAL_BOUND:
+        for i in range(n):
+            d[i] += p[i]
+    elif code == ADD_00:
+        for i in range(n):
+            v = a[i] + b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + own) * growth
+    elif code == ADD_10:
+        for i in range(n):
+            v = a[i] + b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + own + p[i]) * growth
+    elif code == ADD_11:
+        for i in range(n):
+            v = a[i] + b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + own + p[i] + q[i]) * growth
+    elif code == SUBTRACT_00:
+        for i in range(n):
+            v = a[i] - b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + own) * growth
+    elif code == SUBTRACT_10:
+        for i in range(n):
+            v = a[i] - b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + own + p[i]) * growth
+    elif code == SUBTRACT_01:
+        for i in range(n):
+            v = a[i] - b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + own + q[i]) * growth
+    elif code == SUBTRACT_11:
+        for i in range(n):
+            v = a[i] - b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + own + p[i] + q[i]) * growth
+    elif code == MULTIPLY_00:
+        for i in range(n):
+            v = a[i] * b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + eta) * growth
+    elif code == MULTIPLY_01:
+        for i in range(n):
+            v = a[i] * b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + abs(a[i]) * q[i] + eta) * growth
+    elif code == MULTIPLY_11:
+        for i in range(n):
+            v = a[i] * b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + abs(a[i]) * q[i] + p[i] * (abs(b[i]) + q[i]) + eta) * growth
+    elif code == MULTIPLY_ROOM_01:
+        for i in range(n):
+            e[i] = ((abs(b[i]) * unit + q[i]) * abs(a[i]) + eta) * growth
+            d[i] = a[i] * b[i]
+    elif code == MULTIPLY_ROOM_11:
+        for i in range(n):
+            e[i] = ((abs(b[i]) * unit + q[i]) * abs(a[i]) + p[i] * (abs(b[i]) + q[i]) + eta) * growth
+            d[i] = a[i] * b[i]
+    elif code == DIVIDE_00:
+        for i in range(n):
+            v = a[i] / b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + eta) * growth
+    elif code == DIVIDE_10:
+        for i in range(n):
+            v = a[i] / b[i]
+            d[i] = v
+            e[i] = (abs(v) * unit + eta + p[i] / abs(b[i])) * growth
+    elif code == SCALE_00:
+        factor = _pointer(constants)[words[4]]
+        for i in range(n):
+            d[i] = a[i] * factor
+    elif code == SCALE_01:
+        factor = _pointer(constants)[words[4]]
+        added = eta if abs(factor) < 1.0 else 0.0
+        for i in range(n):
+            d[i] = a[i] * factor
+            e[i] = added
+    elif code == SCALE_11:
+        factor = _pointer(constants)[words[4]]
+        added = eta if abs(factor) < 1.0 else 0.0
+        for i in range(n):
+            e[i] = p[i] * abs(factor) + added
+            d[i] = a[i] * factor
+    elif code == NEGATIVE_0:
+        for i in range(n):
+            d[i] = -a[i]
+    elif code == NEGATIVE_1:
+        for i in range(n):
+            e[i] = p[i]
+            d[i] = -a[i]
+    elif code == WORST:
+        _worst(d, e, a, p, b, n, constants + 8 * words[4])
+
+
+@_compiled
+def _leaf_sum(address: int, n: int) -> float:
+    """Up to 128 numbers in eight partial sums, as NumPy adds them."""
+    total = SUM_STARTS
+    if n < 8:
+        few = _pointer(address)
+        for i in range(n):
+            total += few[i]
+        return total
+    a = _pointer(address)
+    r0, r1, r2, r3, r4, r5, r6, r7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+    for k in range(1, n // 8):
+        a = _pointer(address + 64 * k)
+        r0 += a[0]
+        r1 += a[1]
+        r2 += a[2]
+        r3 += a[3]
+        r4 += a[4]
+        r5 += a[5]
+        r6 += a[6]
+        r7 += a[7]
+    total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+    left = _pointer(address + 8 * (n - n % 8))
+    for i in range(n % 8):
+        total += left[i]
+    return total
+
+
+@_compiled
+def _pairwise_sum(address: int, n: int, size: Any, rest: Any, left: Any) -> float:
+    """The sum of numbers beside one another in NumPy's order (``pairwise_sum`` in its loops of sums): half and half,
+    down to 128. Without recursion, which numba does not bring back from a file: size and rest (int64) and left, of 64
+    each, hold the halves that are open."""
+    depth, size[0] = 0, n
+    while True:
+        while size[depth] > 128:
+            half = size[depth] // 2
+            half -= half % 8
+            rest[depth] = size[depth] - half
+            depth += 1
+            size[depth] = half
+        total = _leaf_sum(address, size[depth])
+        address += 8 * size[depth]
+        while depth and not rest[depth - 1]:  # a right half: the sum of both is done
+            depth -= 1
+            total = left[depth] + total
+        if not depth:
+            return total
+        left[depth - 1] = total
+        size[depth] = rest[depth - 1]
+        rest[depth - 1] = 0
+
+
+@_compiled
+def run(
+    steps: Any, once: int, per_row: int, places: Any, constants: Any, rows: int, columns: int, units: Any, line: Any,
+    sums: Any,
+) -> None:  # fmt: skip
+    """Run a tape over ``rows`` × ``columns`` elements.
+
+    steps: (k, 5), of which those before ``once`` are run once and those before ``per_row`` once a row; places: (m, 3);
+    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; sums: (m, rows) or empty: gets the sum
+    of each line (m, columns), which the steps have stored there, after each row.
+    """
+    own, unit, eta, growth = units
+    size, rest, left = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64)
+    table, at, numbers, lines = steps.ctypes.data, places.ctypes.data, constants.ctypes.data, line.ctypes.data
+    for row in range(rows):
+        for start in range(0, columns, TILE):
+            n = min(TILE, columns - start)
+            first = per_row if start else once if row else 0
+            for k in range(first, len(steps)):
+                _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta, growth)
+        for kind in range(len(sums)):
+            sums[kind, row] = SUM_STARTS + _pairwise_sum(lines + 8 * kind * columns, columns, size, rest, left)
+
+
+@_compiled
+def largest(numbers: Any) -> int:
+    """The bits of the largest |number| of a flat array of float64, seen as int64; those of a NaN if there is one."""
+    peak = np.int64(0)
+    for i in range(len(numbers)):
+        peak = max(peak, numbers[i] & _MAGNITUDE)
+    return peak
