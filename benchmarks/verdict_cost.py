@@ -6,7 +6,9 @@ One process, one thread. All that is compared is timed in turn, round by round, 
 work on the machine only ever adds. A verdict is that of a prepared case, whose inputs are drawn: PyTorch's forward and
 backward on fresh tensors, the reference with its bounds, and the comparison; ``judging`` is the last two alone, and
 ``plain`` the reference in plain float64 in the same blocks, what is left when bounds cost nothing; and ``drawn`` the
-whole with inputs drawn anew. gradcheck knows float64 only, and runs where it takes a few seconds at most.
+whole with inputs drawn anew. Large arrays are worked in compiled loops where numba is installed (the second line of the
+output says so); GRADCHECK_FAST=0 shows what NumPy alone takes. gradcheck knows float64 only, and runs where it takes a
+few seconds at most.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from gradcheck.arithmetic.deferred import DEFERRED_ELEMENTS, kernels
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.inputs import arguments_of, cotangent_of
 from gradcheck.reference.evaluate import BLOCK_ELEMENTS, float64_outputs
 from gradcheck.reference.registry import Reference, reference_named
-from gradcheck.subject.run import operation_named, run_case
+from gradcheck.subject.run import Observed, operation_named, run_case
 from gradcheck.subject.tensors import to_tensor, torch_value
 from gradcheck.verdict.judge import judge_case, judge_observed
+from gradcheck.verdict.oracles import forget_evaluations
 
 SIZES = {"4×4": (4, 4), "16×64": (16, 64), "128×256": (128, 256), "512×1024": (512, 1024)}
 IMAGES = {"4×4": (1, 1, 4, 4), "16×64": (2, 4, 8, 16), "128×256": (8, 16, 16, 16), "512×1024": (16, 32, 32, 32)}
@@ -84,10 +88,15 @@ def works(case: Case) -> dict[str, Work]:
     arguments = arguments_of(case)
     observed = run_case(operation, case, arguments)
     seeds = count(case.seed + 1)
+
+    def judging(seen: Observed) -> None:
+        forget_evaluations()  # a case that was judged just now would be compared alone
+        judge_observed(operation, case, arguments, seen)
+
     jobs: dict[str, Work] = {
         "torch": _forward_and_backward(operation, case, arguments, observed.dtypes["value"]),
-        "verdict": lambda: judge_observed(operation, case, arguments, run_case(operation, case, arguments)),
-        "judging": lambda: judge_observed(operation, case, arguments, observed),
+        "verdict": lambda: judging(run_case(operation, case, arguments)),
+        "judging": lambda: judging(observed),
         "plain": _plain(operation, case, arguments, observed.outputs["value"].shape),
         "drawn": lambda: judge_case(case.on(seed=next(seeds))),
     }
@@ -215,6 +224,9 @@ def main(
         costs.append(Cost(operation, size, dtype, least_seconds(works(case), rounds)))
     console = Console(width=160)
     console.print(f"torch {torch.__version__}, one thread, least of {rounds} rounds")
+    console.print(
+        f"arrays of more than {DEFERRED_ELEMENTS:,} elements: {'compiled loops' if kernels() else 'NumPy alone'}"
+    )
     console.print(table(costs, markdown))
     for line in target_lines(costs):
         console.print(line, highlight=False)

@@ -38,6 +38,9 @@ __all__ = ["DEFERRED_ELEMENTS", "Deferred", "deferred", "kernels", "lift_large"]
 DEFERRED_ELEMENTS = 1 << 16
 """Arrays of more elements than this are put off: of fewer, NumPy is done before the compiled loops are loaded."""
 
+NARROWEST = 16
+"""Columns from which on sums over rows are compiled: of fewer, NumPy may add in another order."""
+
 MOST_RULES = 24
 """So many rules are put off at most: what is used twice is computed twice, from the arrays on."""
 
@@ -90,13 +93,13 @@ class Deferred(Bounded):
         return self._shape
 
     @property
-    def value(self) -> Any:  # type: ignore[override]
+    def value(self) -> Any:
         if self.noted is not None:
             self.compute()
         return self._value
 
     @property
-    def bound(self) -> Any:  # type: ignore[override]
+    def bound(self) -> Any:
         if self.noted is not None:
             self.compute()
         return self._bound
@@ -136,8 +139,10 @@ class Deferred(Bounded):
     def sums(self, axis: Any, keepdims: bool) -> tuple[Any, Any, Any]:
         """As of Bounded, along the last axis or along all others; NumPy adds along any other."""
         dims = len(self._shape)
-        axes = tuple(a % dims for a in ((axis,) if isinstance(axis, int) else axis or range(dims)))
-        if axes not in ((dims - 1,), tuple(range(dims - 1))) or not axes:
+        given = range(dims) if axis is None else (axis,) if isinstance(axis, int) else axis
+        axes = tuple(a % dims for a in given)
+        lines = axes == (dims - 1,) or (axes == tuple(range(dims - 1)) and self._shape[-1] >= NARROWEST)
+        if not (axes and lines):
             return super().sums(axis, keepdims)
         tape = Tape(kernels(), self.model, self._shape)
         terms = tape.put(self)

@@ -1,10 +1,12 @@
 """Compiled loops for large arrays: a tape of elementwise rules run tile by tile, in the nearest cache. Needs numba.
 
-A tape is a list of steps: a code, the place that it writes, the two that it reads, and which constant it takes. A place is
-an array outside or a register, given by the address of its first number and by how far apart, in bytes, its rows and its
-columns are (0: the same one throughout). A register is a tile of one row, of values, and of their bounds beside them. Every
-loop computes what NumPy computes, number by number and in the same order: compiled without fast-math, and no product is
-fused with a sum.
+A tape is a list of steps: a code, the place that it writes, the two that it reads, and which constant it takes. A place
+is an array outside or a register, given by the address of its first number and by how far apart, in bytes, its rows and
+its columns are (0: the same one throughout). A register is a tile of one row, of values, and of their bounds beside
+them. Every loop computes what NumPy computes, number by number and in the same order: compiled without fast-math, and
+no product is fused with a sum.
+
+All but the outermost functions take addresses: references to arrays would be counted, which takes longer than a tile.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numba.core
+import numba.extending
 import numpy as np
-from numba.core import types
-from numba.extending import intrinsic
 
 __all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "largest", "run"]
 
@@ -30,13 +32,13 @@ ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = ran
 MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(15, 20)
 DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, WORST = range(20, 28)
 
-CODES = {
-    name: code for name, code in globals().items() if name.isupper() and name not in ("TILE", "REGISTER")
-}
+CODES = {name: code for name, code in globals().items() if name.isupper() and name not in ("TILE", "REGISTER")}
 """Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one)."""
 
 SUM_STARTS = float(np.add.reduce(np.array([-0.0])))
 """What NumPy adds the first term to: 0.0, and -0.0 since 1.25."""
+
+types: Any = numba.core.types
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +51,12 @@ def _compiled(function: F) -> F:
         return cast("F", numba.njit(error_model="numpy")(function))
 
 
-@intrinsic
+def _intrinsic(function: Callable[..., Any]) -> Any:
+    """What compiled code may call, written in instructions of the compiler."""
+    return numba.extending.intrinsic(function)
+
+
+@_intrinsic
 def _pointer(context: Any, address: Any) -> Any:
     """The pointer to the float64 at an address."""
 
@@ -59,7 +66,7 @@ def _pointer(context: Any, address: Any) -> Any:
     return types.CPointer(types.float64)(types.int64), made
 
 
-@intrinsic
+@_intrinsic
 def _integers(context: Any, address: Any) -> Any:
     """The pointer to the int64 at an address."""
 
@@ -69,7 +76,7 @@ def _integers(context: Any, address: Any) -> Any:
     return types.CPointer(types.int64)(types.int64), made
 
 
-@intrinsic
+@_intrinsic
 def _further(context: Any, pointer: Any) -> Any:
     """The pointer one tile further on: so the compiler knows that values and bounds of a register do not overlap."""
 
@@ -79,7 +86,7 @@ def _further(context: Any, pointer: Any) -> Any:
     return pointer(pointer), made
 
 
-@intrinsic
+@_intrinsic
 def _bits_of(context: Any, number: Any) -> Any:
     """The bits of a float64, as int64."""
 
@@ -89,7 +96,7 @@ def _bits_of(context: Any, number: Any) -> Any:
     return types.int64(types.float64), made
 
 
-@intrinsic
+@_intrinsic
 def _number_of(context: Any, bits: Any) -> Any:
     """The float64 of these bits."""
 
@@ -107,10 +114,11 @@ _RECIPROCAL = np.int64(2046 << 52)
 
 @_compiled
 def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> None:
-    """Largest |got - a| over the bound p once it is stored, and in ulps, of this tile and those before; scratch in d, e.
+    """Largest |got - a| over the bound p once it is stored, and in ulps, of this tile and those before; d, e: scratch.
 
-    constants: address of roundoff and smallest number of storing (0: it rounds nothing), the smallest normal number
-    of the format of the ulps and how many of them are in a power of two, and the bits of the two maxima, among which NaN is largest.
+    constants: address of roundoff and smallest number of storing (0: it rounds nothing), the smallest normal number of
+    the format that ulps are counted in, how many of them a power of two has, and the bits of the two maxima so far,
+    among which those of NaN are the largest.
     """
     words, maxima = _pointer(constants), _integers(constants)
     roundoff, least, normal, gap = words[0], words[1], _bits_of(words[2]), words[3]

@@ -72,7 +72,7 @@ class Bounded(Composite):
 
     def sums(self, axis: Any, keepdims: bool) -> tuple[Any, Any, Any]:
         """Σ value, Σ |value| and Σ bound over an axis; None for the last where the number is exact."""
-        add = np.add.reduce
+        add: Any = np.add.reduce
         value = add(self.value, axis=axis, keepdims=keepdims)
         magnitude = value if self.magnitude is self.value else add(self.magnitude, axis=axis, keepdims=keepdims)
         spread = None if self.bound is None else add(self.full_bound(), axis=axis, keepdims=keepdims)

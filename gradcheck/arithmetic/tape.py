@@ -168,7 +168,7 @@ class Tape:
         return register
 
     def _spread(self, array: Any) -> Place:
-        """An array as one of rows along the last axis of the tape's shape; a copy where its rows are not evenly apart."""
+        """An array as rows along the last axis of the tape's shape; a copy where these are not evenly apart."""
         array = np.ascontiguousarray(array, dtype=np.float64)
         *lead, last = (1,) * (len(self._shape) - array.ndim) + array.shape[-len(self._shape) :]
         if math.prod(lead) == 1:

@@ -20,7 +20,7 @@ from gradcheck.reference.evaluate import Cotangent, bounded_outputs
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed
 
-__all__ = ["oracle_outputs"]
+__all__ = ["forget_evaluations", "oracle_outputs"]
 
 Oracle = Callable[[Reference, Case, dict[str, Any], Observed, RoundingModel], dict[str, Bounded]]
 
@@ -83,6 +83,9 @@ class _Kept:
         kept, outputs = self._found.get((id(operation), place), (None, None))
         return outputs if kept is operation else None
 
+    def clear(self) -> None:
+        self._found.clear()
+
     def put(self, operation: Reference, place: Any, outputs: dict[str, Bounded]) -> None:
         self._found[id(operation), place] = (operation, outputs)
         while len(self._found) > self._most:
@@ -90,6 +93,11 @@ class _Kept:
 
 
 _kept = _Kept()
+
+
+def forget_evaluations() -> None:
+    """Evaluate anew when the same case is judged next: for timing."""
+    _kept.clear()
 
 
 def _cotangents(case: Case, observed: Observed) -> Cotangent:

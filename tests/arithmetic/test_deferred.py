@@ -1,0 +1,184 @@
+"""Rules that are put off and compiled give every bit that NumPy's rules give; a kernel with one fault is found out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradcheck.arithmetic import Bounded, RoundingModel, deferred, rounding_model, sum_over_batch
+from gradcheck.arithmetic.deferred import Deferred, kernels, lift_large
+from gradcheck.arithmetic.running import lift_array
+from gradcheck.verdict.compare import worst_errors
+
+pytestmark = [
+    pytest.mark.skipif(
+        kernels() is None,
+        reason="numba is not installed, or GRADCHECK_FAST is 0: the compiled rules were not compared with NumPy's",
+    ),
+    pytest.mark.filterwarnings("ignore:(divide|invalid|overflow|underflow)"),
+]
+
+MODELS = {
+    "float32": rounding_model("float32"),
+    "float64": rounding_model("float64"),
+    "bfloat16": rounding_model("bfloat16"),
+    "bfloat16 coarse": rounding_model("bfloat16", grade="coarse"),
+    "float32 flushed": rounding_model("float32", flushed=True),
+}
+
+SHAPES = ((3, 300), (2, 3, 129), (1000,), (9, 1), (40, 17), (4, 1024))
+
+EXPRESSIONS: dict[str, Callable[..., Any]] = {
+    "x + y": lambda x, y, w, r, z: x + y,
+    "x + r": lambda x, y, w, r, z: x + r,
+    "r + z": lambda x, y, w, r, z: r + z,
+    "x - w": lambda x, y, w, r, z: x - w,
+    "x - r": lambda x, y, w, r, z: x - r,
+    "r - x": lambda x, y, w, r, z: r - x,
+    "z - r": lambda x, y, w, r, z: z - r,
+    "x·y": lambda x, y, w, r, z: x * y,
+    "x·r": lambda x, y, w, r, z: x * r,
+    "w·z": lambda x, y, w, r, z: w * z,
+    "r·w·z": lambda x, y, w, r, z: r * w * z,
+    "z²": lambda x, y, w, r, z: np.square(z),
+    "0.1·x": lambda x, y, w, r, z: 0.1 * x,
+    "x/3": lambda x, y, w, r, z: x / 3.0,
+    "z/3": lambda x, y, w, r, z: z / 3.0,
+    "x/1024": lambda x, y, w, r, z: x / 1024,
+    "2x": lambda x, y, w, r, z: 2.0 * x,
+    "-4z": lambda x, y, w, r, z: z * -4.0,
+    "z/2": lambda x, y, w, r, z: z * 0.5,
+    "x/2": lambda x, y, w, r, z: x * 0.5,
+    "-x": lambda x, y, w, r, z: -x,
+    "-z": lambda x, y, w, r, z: -z,
+    "Σ x": lambda x, y, w, r, z: np.sum(x, axis=-1, keepdims=True),
+    "Σ z": lambda x, y, w, r, z: np.sum(z - r, axis=(z.ndim - 1,)),
+    "Σ z over the batch": lambda x, y, w, r, z: sum_over_batch(z * r, tuple(range(z.ndim - 1))),
+    "Σ x over the batch": lambda x, y, w, r, z: np.sum(x, axis=tuple(range(x.ndim - 1))),
+    "Σ of all": lambda x, y, w, r, z: np.sum(z * y),
+    "exp": lambda x, y, w, r, z: np.exp(z * 0.25) + x,
+    "x/z": lambda x, y, w, r, z: -(x / z),
+    "rows": lambda x, y, w, r, z: (x * y)[:1] - w,
+    "where": lambda x, y, w, r, z: np.where(x.value > 0, x, z) * r,
+    "long": lambda x, y, w, r, z: _long(x, r, z),
+}
+"""By name: functions of two exact arrays, of an exact one of columns, and of two with bounds, of rows and whole."""
+
+
+def _long(x: Any, r: Any, z: Any) -> Any:
+    """More rules than are put off at once, whose middle is used twice."""
+    total = x
+    for _ in range(2 * deferred.MOST_RULES):
+        total = total * 0.5 + r
+    return total * total - z
+
+
+def _values(kind: str, shape: tuple[int, ...], model: RoundingModel, seed: int) -> np.ndarray:
+    bits = np.random.Generator(np.random.Philox(seed))
+    values = bits.normal(size=shape)
+    if kind != "ordinary":
+        store = model.store
+        edges = [0.0, -0.0, store.smallest_subnormal, -store.smallest_normal, 1.0, -1.0, 3e-20, -2e15]
+        if kind == "special":
+            edges += [np.inf, -np.inf, np.nan, store.largest, -store.largest]
+        values = np.where(bits.random(shape) < 0.3, bits.choice(edges, shape), values)
+    return model.store.round(values)
+
+
+def _outcomes(kind: str, shape: tuple[int, ...], model: RoundingModel) -> Iterator[tuple[str, Any, Any]]:
+    """Name of an expression, and its result by rules that are put off and by NumPy's alone."""
+    x, y, z = (_values(kind, shape, model, seed) for seed in (1, 2, 3))
+    w, r = _values(kind, shape[-1:], model, 4), _values(kind, (*shape[:-1], 1), model, 5)
+    bounds = [np.abs(array) * model.unit + model.eta for array in (r, z)]
+    for name, expression in EXPRESSIONS.items():
+        results = []
+        for lifted in (lift_large, lift_array):
+            columns = lift_array(w, model)
+            exact = [lifted(array, model) for array in (x, y)]
+            rows, whole = (
+                Bounded(array, bound, model, lift_array(array, model).top * 1.5)
+                for array, bound in zip((r, z), bounds, strict=True)
+            )
+            results.append(
+                expression(*exact, columns, rows, deferred.deferred(whole) if lifted is lift_large else whole)
+            )
+        yield name, *results
+
+
+def _same_bits(a: Any, b: Any) -> bool:
+    """Equal bits, but for those of NaN, of which IEEE 754 leaves the sign and the payload open."""
+    a, b = (np.where(np.isnan(array), np.nan, array) for array in (a, b))
+    return a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def _differences(kind: str, shape: tuple[int, ...], model: RoundingModel) -> list[str]:
+    wrong = []
+    with np.errstate(all="ignore"):
+        for name, got, should_be in _outcomes(kind, shape, model):
+            same_top = got.top == should_be.top or (math.isnan(got.top) and math.isnan(should_be.top))
+            exactly = (got.bound is None) == (should_be.bound is None)
+            bound = _same_bits(got.full_bound(), should_be.full_bound())
+            if not (_same_bits(got.value, should_be.value) and exactly and bound and same_top):
+                wrong.append(name)
+    return wrong
+
+
+@pytest.fixture(autouse=True)
+def _small_arrays_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred, "DEFERRED_ELEMENTS", 8)
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "edges", "special"])
+@pytest.mark.parametrize("model", MODELS)
+def test_compiled_rules_give_the_bits_of_numpys(kind: str, model: str) -> None:
+    assert {shape: wrong for shape in SHAPES if (wrong := _differences(kind, shape, MODELS[model]))} == {}
+
+
+FAULTS = {
+    "LOAD": "LOAD_BOUND", "LOAD_BOUND": "LOAD", "STORE": "STORE_SIZE", "STORE_SIZE": "STORE", "STORE_BOUND": "STORE",
+    "TOTAL": "TOTAL_SIZE", "TOTAL_SIZE": "TOTAL", "TOTAL_BOUND": "TOTAL",
+    "ADD_00": "SUBTRACT_00", "ADD_10": "ADD_00", "ADD_11": "ADD_10",
+    "SUBTRACT_00": "ADD_00", "SUBTRACT_10": "SUBTRACT_01", "SUBTRACT_01": "SUBTRACT_00", "SUBTRACT_11": "SUBTRACT_10",
+    "MULTIPLY_00": "DIVIDE_00", "MULTIPLY_01": "MULTIPLY_00", "MULTIPLY_11": "MULTIPLY_01",
+    "MULTIPLY_ROOM_01": "MULTIPLY_01", "MULTIPLY_ROOM_11": "MULTIPLY_11",
+    "DIVIDE_00": "MULTIPLY_00", "DIVIDE_10": "DIVIDE_00",
+    "SCALE_00": "NEGATIVE_0", "SCALE_01": "MULTIPLY_00", "SCALE_11": "SCALE_01",
+    "NEGATIVE_0": "SCALE_00", "NEGATIVE_1": "SCALE_11",
+}  # fmt: skip
+"""Each step, and one that differs from it in one operation."""
+
+
+@pytest.mark.parametrize("step", [name for name in kernels().CODES if name != "WORST"] if kernels() else [])
+def test_a_step_that_computes_something_else_is_noticed(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = kernels().CODES
+    monkeypatch.setattr(kernels(), "CODES", codes | {step: codes[FAULTS[step]]})
+    assert any(_differences("ordinary", (3, 300), MODELS[model]) for model in ("float32", "float64"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kind", ["ordinary", "edges", "special"])
+def test_the_worst_error_is_that_of_numpy(kind: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounding = MODELS[model]
+    value = _values(kind, (5, 300), rounding, 1)
+    bound = np.abs(value) * 2.0**-20 + 2.0**-100
+    got = value + bound * _values("ordinary", (5, 300), rounding, 2) * 0.25
+    with np.errstate(all="ignore"):
+        compiled = worst_errors(got, Bounded(value, bound, rounding), None)
+        monkeypatch.setattr(deferred, "DEFERRED_ELEMENTS", math.inf)
+        assert compiled == worst_errors(got, Bounded(value, bound, rounding), None)
+        got[2, 7] += 4.0
+        assert compiled != worst_errors(got, Bounded(value, bound, rounding), None) or kind == "special"
+
+
+def test_nothing_is_put_off_when_it_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADCHECK_FAST", "0")
+    kernels.cache_clear()
+    try:
+        assert not isinstance(lift_large(np.ones((4, 100)), MODELS["float32"]), Deferred)
+    finally:
+        monkeypatch.undo()
+        kernels.cache_clear()
