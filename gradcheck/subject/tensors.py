@@ -105,29 +105,23 @@ def to_array(tensor: torch.Tensor) -> np.ndarray:
 
 def bits_of(tensor: torch.Tensor) -> bytes:
     """The tensor's elements, in row-major order, byte by byte."""
-    return _bits(_here(tensor))
+    return _elements(tensor)[1].tobytes()
 
 
 def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
     """The tensor's numbers in float64, exactly, and its elements in row-major order, byte by byte; dense if sparse."""
-    here = _here(tensor)
-    if here.dtype is torch.bfloat16:
-        return here.to(torch.float64).numpy(), _bits(here)
-    return here.numpy().astype(np.float64, copy=False), _bits(here)
+    here, elements = _elements(tensor)
+    numbers = _elements(here.to(torch.float64))[1] if here.dtype is torch.bfloat16 else elements
+    return numbers.astype(np.float64, copy=False), elements.tobytes()
 
 
-def _here(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor's numbers on the CPU, dense and as they are."""
+def _elements(tensor: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
+    """The tensor on the CPU, dense and as it is, and its elements; integers of the same bits where NumPy lacks them."""
     here = tensor.detach().to_dense()
     if here._is_zerotensor():  # zeros that forward mode has not written down yet
         here = torch.zeros(here.shape, dtype=here.dtype, device=here.device)
-    return here.cpu().resolve_conj().resolve_neg()
-
-
-def _bits(here: torch.Tensor) -> bytes:
-    if here.dtype is torch.bfloat16:  # which NumPy does not have
-        return here.view(torch.int16).numpy().tobytes()
-    return here.numpy().tobytes()
+    here = here.cpu().resolve_conj().resolve_neg()
+    return here, (here.view(torch.int16) if here.dtype is torch.bfloat16 else here).numpy()
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
