@@ -14,7 +14,7 @@ import torch
 from gradcheck.cases.history import History
 from gradcheck.cases.layouts import SHARING
 from gradcheck.errors import UsageError, choices
-from gradcheck.reference.optim.rule import MODES
+from gradcheck.reference.optim.rule import COMPILED, MODES
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import LAYOUTS, array_and_bits, dtype_name, laid_out, to_tensor
 
@@ -41,7 +41,7 @@ FLAGS: dict[str, dict[str, bool]] = {
     "fused": {"fused": True},
     "differentiable": {"differentiable": True},
     "capturable": {"capturable": True, "foreach": False},
-    "compile:eager": {"foreach": False},
+    **{mode: {"foreach": False} for mode in COMPILED},
 }
 """The options that ask for an implementation; a class that has no ``foreach`` has the for-loop only."""
 
@@ -145,7 +145,7 @@ def build(history: History, params: list[torch.Tensor], subject: Factory | None 
     found = getattr(torch.optim, name.rpartition(".")[2], None)
     if found is None:
         raise UsageError(f"torch {torch.__version__} has no {name}.")
-    flags = {} if name in WITHOUT_FLAGS and mode in ("loop", "compile:eager") else FLAGS[mode]
+    flags = {} if name in WITHOUT_FLAGS and mode in ("loop", *COMPILED) else FLAGS[mode]
     options = dict(history.options(0))
     if history.of("lr_tensor") and "lr" in options:
         lr_dtype = getattr(torch, history.of("lr_tensor"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +14,7 @@ from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.draw import SeededDraw
 from gradcheck.cases.history import step_rule_named
 from gradcheck.cases.strategies import SEEDS, HypothesisDraw
-from gradcheck.reference.optim.rule import StepRule
+from gradcheck.reference.optim.rule import COMPILED, StepRule
 from gradcheck.reference.registry import entries
 from gradcheck.verdict.sentence import sentence
 from gradcheck.verdict.steps import judge_history
@@ -19,7 +22,7 @@ from tests.optim.known import FINDINGS, FOUND_IN, Finding, unexplained
 
 RULES = [entry for entry in entries().values() if isinstance(entry, StepRule)]
 DTYPES = ("float64", "float32", "float16", "bfloat16")
-SLOW_MODES = ("compile:eager",)
+SLOW_MODES = COMPILED
 PLACES = [(rule, mode) for rule in RULES for mode in rule.modes if mode not in SLOW_MODES]
 
 here = pytest.mark.skipif(torch.__version__.split("+")[0] != FOUND_IN, reason=f"findings were made in torch {FOUND_IN}")
@@ -58,6 +61,31 @@ def test_a_compiled_step_is_within_its_bound(rule: StepRule) -> None:
         case = of(rule, SeededDraw(rule.name, 7, index), index, dtype="float32", mode="compile:eager")
         statuses |= {verdict.status for verdict in judged(case)}
     assert statuses <= {"agrees", "unsupported"}
+
+
+def test_the_compilers_kernels_are_judged_as_fused_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a compiler put in its place that makes a step right, and one wrong: a real one takes a minute."""
+    case = parse_case("optim.SGD(param0=ordinary(4), grad0=ordinary(1, 4), steps=1, lr=0.5) seed=0 dtype=bfloat16")
+    wanted = []
+
+    def compiler(factor: float) -> Callable[..., Any]:
+        def compiled(step: Callable[[], Any], backend: str) -> Callable[[], Any]:
+            wanted.append(backend)
+
+            @torch.no_grad()
+            def taken() -> None:
+                (param,) = step.__self__.param_groups[0]["params"]
+                param.copy_(param.float() - 0.5 * factor * param.grad.float())
+
+            return taken
+
+        return compiled
+
+    for factor, status in ((1.0, "agrees"), (1.0625, "deviates")):
+        monkeypatch.setattr(torch, "compile", compiler(factor))
+        verdicts = {verdict.output: verdict.status for verdict in judge_history(case.on(mode="compile:inductor"))}
+        assert verdicts == {"param": status, "untouched": "agrees"}
+    assert wanted == ["inductor", "inductor"]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=named)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -267,8 +268,15 @@ class EntryTrials:
 
     def first(self, number: int) -> list[EntryTrial]:
         """So many of the trials that ran, small ones."""
-        small = (trial for trial in self if trial.small and trial.ran)
-        return [trial for trial, _ in zip(small, range(number), strict=False)]
+        return list(islice((trial for trial in self if trial.small and trial.ran), number))
+
+    def distinct(self, number: int) -> list[EntryTrial]:
+        """The same, each with other arguments or another seed: in another implementation one tells little more."""
+        known: dict[object, EntryTrial] = {}
+        for trial in self:
+            if len(known) < number and trial.small and trial.ran:
+                known.setdefault((trial.case.arguments, trial.case.seed), trial)
+        return list(known.values())
 
 
 def _cases(entry: Any, dtype: str, mode: str, cases: int, seed: int) -> Iterator[Case]:

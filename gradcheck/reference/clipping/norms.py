@@ -23,8 +23,8 @@ NORM_TYPES = (2.0, 1.0, math.inf, 3.0, 1.5, 0.5)
 
 
 def gradients(draw: Any, least: int = 0) -> dict[str, Any]:
-    """None to three gradients of different shapes; one of them may be None, or all zero."""
-    count = draw.choice((1, 2, 3, 0))
+    """One to three gradients of different shapes, rarely none; one of them may be None, or all zero."""
+    count = draw.choice((1, 2, 3, 1, 2, 3, 1, 0))
     arrays: dict[str, Any] = {}
     for i in range(count):
         array = draw.array(draw.shape((0, 3), least=least, most=120), KINDS)

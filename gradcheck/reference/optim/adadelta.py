@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import addcmul, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, addcmul, nonzero, step_rule
 
 __all__ = ["AdadeltaState", "adadelta"]
 
@@ -23,7 +23,7 @@ class AdadeltaState(NamedTuple):
 @step_rule(
     "optim.Adadelta",
     state=AdadeltaState,
-    modes=("loop", "foreach", "differentiable", "capturable", "compile:eager"),
+    modes=("loop", "foreach", "differentiable", "capturable", *COMPILED),
     inputs=histories(
         lr=(1.0, *RATES), rho=(0.9, 0.5), eps=(1e-6, 1e-3), weight_decay=(0.0, 0.01, 0.5), maximize=(False, True)
     ),

@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.arithmetic import stored
 from gradcheck.formats import format_named
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import lerp, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, lerp, nonzero, step_rule
 from gradcheck.reference.optim.scalar import item, larger, operand, power, smaller
 
 __all__ = ["AdafactorState", "adafactor"]
@@ -36,8 +36,8 @@ def start(param: np.ndarray, **options: Any) -> AdafactorState:
     "optim.Adafactor",
     state=AdafactorState,
     start=start,
-    modes=("loop", "foreach", "compile:eager"),
-    tensor_steps=("compile:eager",),
+    modes=("loop", "foreach", *COMPILED),
+    tensor_steps=COMPILED,
     inputs=histories(
         (0, 3), least=1, complexes=(), lr=RATES, beta2_decay=(-0.8, -0.5), eps=((None, 1e-3), (1e-5, 0.5)),
         d=(1.0, 2.0), weight_decay=(0.0, 0.1), maximize=(False, True),

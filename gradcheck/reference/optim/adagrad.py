@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import addcdiv, addcmul, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, addcdiv, addcmul, nonzero, step_rule
 
 __all__ = ["AdagradState", "adagrad"]
 
@@ -45,8 +45,8 @@ def _inputs(draw: Any) -> dict[str, Any]:
     "optim.Adagrad",
     state=AdagradState,
     start=start,
-    modes=("loop", "foreach", "fused", "differentiable", "compile:eager"),
-    tensor_steps=("compile:eager",),
+    modes=("loop", "foreach", "fused", "differentiable", *COMPILED),
+    tensor_steps=COMPILED,
     inputs=_inputs,
 )
 def adagrad(

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import BETAS, RATES, histories
-from gradcheck.reference.optim.rule import MODES, addcdiv, addcmul, lerp, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, MODES, addcdiv, addcmul, lerp, nonzero, step_rule
 from gradcheck.reference.optim.scalar import power
 
 __all__ = ["AdamState", "AdamaxState", "adam", "adamax", "adamw"]
@@ -36,7 +36,7 @@ def start(param: np.ndarray, *, amsgrad: bool = False, **options: Any) -> AdamSt
     state=AdamState,
     start=start,
     modes=MODES,
-    tensor_steps=("differentiable", "capturable", "compile:eager"),
+    tensor_steps=("differentiable", "capturable", *COMPILED),
     inputs=histories(
         lr=RATES, betas=BETAS, eps=EPS, weight_decay=(0.0, 0.01, 0.5), amsgrad=FLAGS, maximize=FLAGS,
         decoupled_weight_decay=FLAGS,
@@ -81,7 +81,7 @@ def adam(
     state=AdamState,
     start=start,
     modes=MODES,
-    tensor_steps=("differentiable", "capturable", "compile:eager"),
+    tensor_steps=("differentiable", "capturable", *COMPILED),
     inputs=histories(
         lr=RATES, betas=BETAS, eps=EPS, weight_decay=(0.01, 0.5, 0.0), amsgrad=FLAGS, maximize=FLAGS
     ),
@@ -110,8 +110,8 @@ class AdamaxState(NamedTuple):
 @step_rule(
     "optim.Adamax",
     state=AdamaxState,
-    modes=("loop", "foreach", "differentiable", "capturable", "compile:eager"),
-    tensor_steps=("capturable", "compile:eager"),
+    modes=("loop", "foreach", "differentiable", "capturable", *COMPILED),
+    tensor_steps=("capturable", *COMPILED),
     inputs=histories(lr=RATES, betas=BETAS, eps=EPS, weight_decay=(0.0, 0.01, 0.5), maximize=FLAGS),
 )
 def adamax(

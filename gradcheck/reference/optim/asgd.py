@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, nonzero, step_rule
 from gradcheck.reference.optim.scalar import item, larger, one_element, power
 
 __all__ = ["ASGDState", "asgd"]
@@ -32,8 +32,8 @@ def start(param: np.ndarray, *, lr: float = 1e-2, **options: Any) -> ASGDState:
     state=ASGDState,
     start=start,
     scalars=("eta", "mu"),
-    modes=("loop", "foreach", "differentiable", "capturable", "compile:eager"),
-    tensor_steps=("foreach", "capturable", "compile:eager"),
+    modes=("loop", "foreach", "differentiable", "capturable", *COMPILED),
+    tensor_steps=("foreach", "capturable", *COMPILED),
     inputs=histories(
         lr=RATES, lambd=(1e-4, 0.1), alpha=(0.75, 0.5, 1.0), t0=(1e6, 0.0, 3.0), weight_decay=(0.0, 0.01, 0.5),
         maximize=(False, True),

@@ -180,10 +180,10 @@ def outputs_of(after: tuple[Any, Any]) -> dict[str, Any]:
 def bounded_step(rule: StepRule, before: Before, model: RoundingModel) -> dict[str, Bounded]:
     """The outputs with running error bounds.
 
-    A fused kernel reads each tensor once, keeps everything in registers of its working format, and stores once: there
-    ``stored`` means nothing, and the bound allows for the one rounding at the end.
+    A fused kernel, or one that the compiler made, reads each tensor once, keeps everything in registers of its working
+    format, and stores once: there ``stored`` means nothing, and the bound allows for the one rounding at the end.
     """
-    fused = before.mode == "fused" and model.rounds_on_store
+    fused = before.mode in ("fused", "compile:inductor") and model.rounds_on_store
     inner = replace(model, store=model.work) if fused else model
     outputs = outputs_of(take_step(rule, before, bounded_arithmetic(inner)))
     return {name: _of_model(output, inner, model) for name, output in outputs.items()}

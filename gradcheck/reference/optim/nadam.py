@@ -8,13 +8,13 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import BETAS, RATES, histories
-from gradcheck.reference.optim.rule import addcdiv, addcmul, lerp, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, addcdiv, addcmul, lerp, nonzero, step_rule
 from gradcheck.reference.optim.scalar import item, one_element, power
 
 __all__ = ["NAdamState", "RAdamState", "nadam", "radam"]
 
 FLAGS = (False, True)
-MODES = ("loop", "foreach", "differentiable", "capturable", "compile:eager")
+MODES = ("loop", "foreach", "differentiable", "capturable", *COMPILED)
 
 
 class NAdamState(NamedTuple):
@@ -36,7 +36,7 @@ def start(param: np.ndarray, **options: Any) -> NAdamState:
     start=start,
     scalars=("mu_product",),
     modes=MODES,
-    tensor_steps=("capturable", "compile:eager"),
+    tensor_steps=("capturable", *COMPILED),
     inputs=histories(
         lr=RATES, betas=BETAS, eps=(1e-8, 1e-3), weight_decay=(0.0, 0.01, 0.5), momentum_decay=(0.004, 0.5, 0.0),
         decoupled_weight_decay=FLAGS, maximize=FLAGS,
@@ -96,7 +96,7 @@ class RAdamState(NamedTuple):
     "optim.RAdam",
     state=RAdamState,
     modes=MODES,
-    tensor_steps=("capturable", "compile:eager"),
+    tensor_steps=("capturable", *COMPILED),
     inputs=histories(
         lr=RATES, betas=((0.9, 0.999), (0.5, 0.75), (0.8, 0.99), (0.0, 0.9)), eps=(1e-8, 1e-3, 0.0),
         weight_decay=(0.0, 0.01, 0.5), decoupled_weight_decay=FLAGS, maximize=FLAGS,

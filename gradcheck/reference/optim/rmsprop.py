@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import addcdiv, addcmul, lerp, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, addcdiv, addcmul, lerp, nonzero, step_rule
 
 __all__ = ["RMSpropState", "rmsprop"]
 
@@ -31,7 +31,7 @@ def start(param: np.ndarray, *, momentum: float = 0.0, centered: bool = False, *
     "optim.RMSprop",
     state=RMSpropState,
     start=start,
-    modes=("loop", "foreach", "differentiable", "capturable", "compile:eager"),
+    modes=("loop", "foreach", "differentiable", "capturable", *COMPILED),
     inputs=histories(
         lr=RATES, alpha=(0.99, 0.5, 0.9), eps=(1e-8, 1e-3), weight_decay=(0.0, 0.01, 0.5), momentum=(0.0, 0.9, 0.5),
         centered=(False, True), maximize=(False, True),

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import sgn, stored
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import step_rule
+from gradcheck.reference.optim.rule import COMPILED, step_rule
 from gradcheck.reference.optim.scalar import operand
 
 __all__ = ["RpropState", "rprop"]
@@ -30,7 +30,7 @@ def start(param: np.ndarray, *, lr: float = 1e-2, **options: Any) -> RpropState:
     "optim.Rprop",
     state=RpropState,
     start=start,
-    modes=("loop", "foreach", "differentiable", "capturable", "compile:eager"),
+    modes=("loop", "foreach", "differentiable", "capturable", *COMPILED),
     inputs=histories(
         lr=RATES, etas=((0.5, 1.2), (0.3, 1.7)), step_sizes=((1e-6, 50.0), (0.005, 0.02)), maximize=(False, True)
     ),

@@ -19,9 +19,12 @@ import numpy as np
 
 from gradcheck.reference.registry import enter
 
-__all__ = ["ENOUGH", "MODES", "StepRule", "addcdiv", "addcmul", "lerp", "nonzero", "step_rule", "zeros"]
+__all__ = ["COMPILED", "ENOUGH", "MODES", "StepRule", "addcdiv", "addcmul", "lerp", "nonzero", "step_rule", "zeros"]
 
-MODES = ("loop", "foreach", "fused", "differentiable", "capturable", "compile:eager")
+COMPILED = ("compile:eager", "compile:inductor")
+"""The step of the for-loop through ``torch.compile``: traced alone, and with kernels of the compiler's own."""
+
+MODES = ("loop", "foreach", "fused", "differentiable", "capturable", *COMPILED)
 """Implementations of a step: ``foreach=False``, ``foreach=True``, ``fused=True``, … ; capturable runs on CUDA alone."""
 
 ENOUGH = 4

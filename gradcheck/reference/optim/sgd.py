@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, nonzero, step_rule
 
 __all__ = ["SGDState", "sgd"]
 
@@ -60,7 +60,7 @@ _histories = histories(
     start=start,
     counts=False,
     pairs=False,
-    modes=("loop", "foreach", "fused", "differentiable", "compile:eager"),
+    modes=("loop", "foreach", "fused", "differentiable", *COMPILED),
     inputs=_inputs,
 )
 def sgd(
