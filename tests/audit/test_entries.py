@@ -99,7 +99,7 @@ NAMED = [
 
 @pytest.mark.parametrize(("name", "before", "after"), NAMED[:4])
 def test_a_mutant_of_a_rule_is_killed(name: str, before: str, after: str) -> None:
-    found = list(fates(name, before=before, after=after))
+    found = list(fates(name, cases=40, before=before, after=after))
     assert found
     for fate in found:
         assert fate.kind == "killed"
@@ -112,6 +112,13 @@ def test_a_wrong_route_is_shown_by_the_certificate() -> None:
     ways = {kill.how for fate in found for kill in fate.kills.values()}
     assert {fate.kind for fate in found} <= {"killed", "equivalent", "bound only"}
     assert any("two schedules" in how for how in ways)
+
+
+def test_a_formula_that_decides_nothing_does_not_survive() -> None:
+    """A line search that looks at one point finds every decision hanging on rounding, and is judged nowhere."""
+    words = {"operator": "dropped", "before": "start + step * direction", "after": "objective(start)"}
+    (fate,) = fates("optim.LBFGS", cases=40, **words)
+    assert (fate.kind, fate.kills["float64"].how) == ("killed", "by contract")
 
 
 def test_equal_values_are_recognised() -> None:

@@ -11,8 +11,9 @@ import numpy as np
 from gradcheck.arithmetic import balls
 from gradcheck.audit.entries.bench import Bench, Lift, Numbers, Place, as_balls
 from gradcheck.cases.case import Case
+from gradcheck.errors import ContractError
 from gradcheck.formats import format_named
-from gradcheck.reference.optim.lbfgs import ClosureRule, LBFGSState
+from gradcheck.reference.optim.lbfgs import RULE, ClosureRule, LBFGSState
 from gradcheck.reference.optim.problems import PROBLEMS
 from gradcheck.subject.closures import Calls, run_calls
 from gradcheck.verdict.calls import asked, flat_outputs, judge_made
@@ -22,7 +23,11 @@ __all__ = ["CallBench"]
 
 
 class CallBench(Bench):
-    """Each call is judged from PyTorch's own state before it."""
+    """Each call is judged from PyTorch's own state before it.
+
+    Nothing is said of a call whose decisions hang on rounding, so a wrong formula of which they do everywhere would
+    pass: it breaks the contract where the true one decides.
+    """
 
     def observe(self, entry: ClosureRule, case: Case) -> Calls:
         given, problem, calls = asked(case, entry)
@@ -31,7 +36,10 @@ class CallBench(Bench):
     def judge(
         self, entry: ClosureRule, case: Case, seen: Calls, places: Collection[Place] | None = None
     ) -> list[Verdict]:
-        return judge_made(case, entry, seen)
+        verdicts = judge_made(case, entry, seen)
+        if _undecided(verdicts) and _undecided(verdicts) != _undecided(judge_made(case, RULE, seen)):
+            raise ContractError(f"{entry.name}: a decision hangs on rounding that must not.")
+        return verdicts
 
     def values(
         self, entry: ClosureRule, case: Case, seen: Calls, lift: Lift, places: Collection[Place] | None = None
@@ -70,6 +78,11 @@ class CallBench(Bench):
             name = output[6:-1]
             changed = (param, state._replace(**{name: array.reshape(np.shape(getattr(state, name)))}))
         return replace(seen, moments=[seen.moments[0], changed])
+
+
+def _undecided(verdicts: list[Verdict]) -> tuple[str, ...]:
+    """What is said of calls that were not judged."""
+    return tuple(note for verdict in verdicts[:1] for note in verdict.notes)
 
 
 def _lifted(value: Any, lift: Lift) -> Any:

@@ -83,13 +83,13 @@ class ClosureRule:
 
 
 def _inputs(draw: Any) -> dict[str, Any]:
-    """Few dimensions and few iterations: errors grow with both."""
+    """Few dimensions and few iterations: errors grow with both. So short a step as 2^-20 teaches nothing of H."""
     search = draw.choice((None, "strong_wolfe"))
     return {
         "param0": draw.array((draw.choice((3, 2, 5)),), ("ordinary", "integers")),
         "problem": draw.choice(tuple(PROBLEMS)) if search else draw.choice(("quadratic", "logistic")),
         "calls": draw.choice((3, 1, 6)),
-        "lr": draw.choice((1.0, 0.5) if search else (0.1, 0.5)),
+        "lr": draw.choice((1.0, 0.5) if search else (0.1, 0.5, 2.0**-20)),
         "max_iter": draw.choice((1, 2, 3)),
         "history_size": draw.choice((100, 2, 1)),
         "line_search_fn": search,
