@@ -1,19 +1,24 @@
-"""What the modes cost: a case judged in all modes that do not compile, over ``backward`` alone and PyTorch's own time.
+"""What the modes cost: judging in all that do not compile, against 3 × ``backward`` alone and PyTorch's own time.
 
     python benchmarks/modes.py [--operation silu]… [--dtype float32] [--cases 4] [--rounds 3]
+    python benchmarks/modes.py --all [--cases 2]            every operation
     python benchmarks/modes.py --ratios [--cases 12]        worst error/bound of ``forward`` and ``double``
     python benchmarks/modes.py --wall [--cases 60]          wall time of ``gradcheck verify --mode eager`` on two cores
 
-One process, one thread, least time of several rounds, but for ``--wall``. ``over``: judging in all modes, without
-PyTorch's own time in them, over judging ``backward`` alone (to reach: 3).
+One process, one thread, processor time, least of several rounds, but for ``--wall``. ``over``: judging in all modes,
+without PyTorch's own time in them, over judging ``backward`` alone (to reach: 3). At the end: median and worst of it;
+in which oracle the time goes; and an estimate of ``gradcheck verify --mode eager`` in four dtypes on two cores: what a
+drawn case took in each family of modes, times the cases that a run has there (the few large ones take longer).
 """
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import click
 import torch
@@ -24,9 +29,9 @@ from rich.table import Table
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import drawn_case
 from gradcheck.cases.inputs import arguments_of
-from gradcheck.cases.modes import GROUPS
+from gradcheck.cases.modes import GROUPS, oracle_of
 from gradcheck.reference.registry import Reference, references, select
-from gradcheck.run.plan import cases_of, drawn_pieces
+from gradcheck.run.plan import cases_of, corpus_size, drawn_pieces
 from gradcheck.subject.run import run_case
 from gradcheck.verdict.judge import judge_case
 from gradcheck.verdict.ledger import load_ledger
@@ -35,14 +40,36 @@ OPERATIONS = ("silu", "softmax", "layer_norm", "linear", "conv2d", "cross_entrop
 MOST = 3.0
 """Judging in all modes over judging backward alone: to be reached."""
 
+RUN_CASES, CORES = 60, 2
+"""Drawn cases of each operation in a run of ``verify``, by default; and the cores that the estimate is for."""
+
+
+@dataclass
+class Cost:
+    """Seconds of judging some drawn cases of an operation: in backward alone, in all modes, and PyTorch's own of these.
+
+    by_oracle: of judging without PyTorch's; run: of a whole run of this dtype, by what these cases took.
+    """
+
+    alone: float
+    everything: float = 0.0
+    own: float = 0.0
+    cases: int = 0
+    run: float = 0.0
+    by_oracle: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def over(self) -> float:
+        return (self.everything - self.own) / self.alone
+
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
-    """The least time of several rounds: other work on the machine only ever adds."""
+    """The least processor time of several rounds: other work on the machine only ever adds."""
     times = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 
@@ -56,26 +83,67 @@ def judged(cases: list[Case]) -> None:
         judge_case(case)
 
 
-def cost(operation: Reference, dtype: str, cases: int, rounds: int) -> tuple[float, float, float, int]:
-    """Seconds of judging backward, of judging in all modes, of PyTorch in these; and how many cases these are."""
+def cost(operation: Reference, dtype: str, cases: int, rounds: int) -> Cost:
+    """What so many drawn cases cost in each family of modes."""
     backward = [drawn_case(operation, dtype, 0, index) for index in range(cases)]
-    pieces = drawn_pieces(operation, GROUPS["eager"], dtype, cases, 0)
-    everything = [case for piece in pieces for case in cases_of(piece)]
-    parts = (lambda: judged(backward), lambda: judged(everything), lambda: ran(everything))
-    alone, all_modes, own = (seconds(part, rounds) for part in parts)
-    return alone, all_modes, own, len(everything)
+    found = Cost(seconds(lambda: judged(backward), rounds))
+    for piece in drawn_pieces(operation, GROUPS["eager"], dtype, cases, 0):
+        part = list(cases_of(piece))
+        everything, own = seconds(lambda part=part: judged(part), rounds), seconds(lambda part=part: ran(part), rounds)
+        oracle = "backward" if piece.modes == ("backward",) else oracle_of(piece.modes[0])
+        found.everything, found.own, found.cases = (
+            found.everything + everything,
+            found.own + own,
+            found.cases + len(part),
+        )
+        found.by_oracle[oracle] = everything - own
+        found.run += everything / cases * corpus_size(operation, dtype, piece.modes[0], RUN_CASES, 0)
+    return found
 
 
 def costs(names: tuple[str, ...], dtype: str, cases: int, rounds: int) -> None:
-    table = Table("operation", "cases", "backward, ms", "all modes, ms", "PyTorch in these, ms", "over", box=box.SIMPLE)
-    for entry in select(names or OPERATIONS):
-        if isinstance(entry, Reference):
-            alone, everything, own, count = cost(entry, dtype, cases, rounds)
-            over = (everything - own) / alone
-            figures = (f"{1e3 * part:.1f}" for part in (alone, everything, own))
-            words = f"{over:.1f}" + ("" if over <= MOST else " (too much)")
-            table.add_row(entry.name.rpartition(".")[2], str(count), *figures, words)
+    words = (
+        "operation",
+        "cases",
+        "backward, ms",
+        "all modes, ms",
+        "PyTorch in these, ms",
+        "3·backward + PyTorch",
+        "over",
+    )
+    table = Table(*words, box=box.SIMPLE)
+    found: dict[str, Cost] = {}
+    for entry in select(names):
+        if not isinstance(entry, Reference):
+            continue
+        one = found[entry.name] = cost(entry, dtype, cases, rounds)
+        parts = (one.alone, one.everything, one.own, MOST * one.alone + one.own)
+        mark = "" if one.over <= MOST else " (too much)"
+        table.add_row(
+            entry.name.rpartition(".")[2],
+            str(one.cases),
+            *(f"{1e3 * part:.1f}" for part in parts),
+            f"{one.over:.1f}{mark}",
+        )
     Console(width=120).print(table)
+    summarise(found)
+
+
+def summarise(found: dict[str, Cost]) -> None:
+    """Median and worst, where the time goes, and what that makes of a whole run."""
+    over = {name: one.over for name, one in found.items()}
+    worst = max(over, key=lambda name: over[name])
+    within = sum(value <= MOST for value in over.values())
+    print(f"over: median {statistics.median(over.values()):.1f}, worst {over[worst]:.1f} ({worst}); ", end="")
+    print(f"{within} of {len(over)} within {MOST:.0f} × backward and PyTorch's own time")
+    total = sum(one.everything for one in found.values())
+    shares = {"PyTorch": sum(one.own for one in found.values())}
+    for one in found.values():
+        for oracle, part in one.by_oracle.items():
+            shares[oracle] = shares.get(oracle, 0.0) + part
+    print("share of the time: " + ", ".join(f"{name} {100 * part / total:.0f}%" for name, part in shares.items()))
+    run = 4 * sum(one.run for one in found.values()) / CORES
+    print(f"verify --mode eager of these {len(found)} operations, estimated: {run:.0f} s on {CORES} cores, four dtypes")
 
 
 def ratios(names: tuple[str, ...], dtype: str, cases: int) -> None:
@@ -119,16 +187,19 @@ def wall(names: tuple[str, ...], cases: int) -> None:
 @click.option("--dtype", default="float32", show_default=True)
 @click.option("--cases", default=4, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
+@click.option("--all", "everything", is_flag=True, help="Every operation, instead of a few.")
 @click.option("--ratios", "show_ratios", is_flag=True)
 @click.option("--wall", "show_wall", is_flag=True)
-def main(names: tuple[str, ...], dtype: str, cases: int, rounds: int, show_ratios: bool, show_wall: bool) -> None:
+def main(
+    names: tuple[str, ...], dtype: str, cases: int, rounds: int, everything: bool, show_ratios: bool, show_wall: bool
+) -> None:
     torch.set_num_threads(1)
     if show_wall:
         wall(names, cases)
     elif show_ratios:
         ratios(names, dtype, cases)
     else:
-        costs(names, dtype, cases, rounds)
+        costs(names or (() if everything else OPERATIONS), dtype, cases, rounds)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ the value y, not a formula of another form, since the two round differently.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -131,7 +132,7 @@ class Dual(Composite):
 
 
 def _level(*operands: Any) -> int:
-    return max(operand.level for operand in operands if isinstance(operand, Dual))
+    return max([operand.level for operand in operands if isinstance(operand, Dual)])
 
 
 def primal_of(x: Any, level: int = 0) -> Any:
@@ -242,7 +243,7 @@ def _einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Any:
 
 def _power(a: Any, b: Any) -> Any:
     if isinstance(b, float | int) and b == 2:
-        return _bilinear(np.multiply)(a, a)
+        return _bilinear(operator.mul)(a, a)
     level = _level(a, b)
     x, y = primal_of(a, level), primal_of(b, level)
     value, tangent = np.power(x, y), None
@@ -256,15 +257,15 @@ def _power(a: Any, b: Any) -> Any:
 
 
 Dual.ufuncs |= {
-    np.add: _additive(np.add),
-    np.subtract: _additive(np.subtract),
-    np.multiply: _bilinear(np.multiply),
-    np.true_divide: _rule(lambda y, a, b, da, db: (da - y * db) / b, np.true_divide),
+    np.add: _additive(operator.add),
+    np.subtract: _additive(operator.sub),
+    np.multiply: _bilinear(operator.mul),
+    np.true_divide: _rule(lambda y, a, b, da, db: (da - y * db) / b, operator.truediv),
     np.negative: _rule(lambda y, x, dx: -dx, np.negative),
     np.positive: _rule(lambda y, x, dx: dx, np.positive),
     np.absolute: _unary(np.absolute, lambda y, x: np.sign(x)),
     np.sign: _rule(lambda y, x, dx: np.zeros_like(dx), np.sign),
-    np.square: lambda a: _bilinear(np.multiply)(a, a),
+    np.square: lambda a: _bilinear(operator.mul)(a, a),
     np.power: _power,
     np.sqrt: _rule(lambda y, x, dx: dx / (2.0 * y), np.sqrt),
     np.exp: _unary(np.exp, lambda y, x: y),
@@ -295,3 +296,13 @@ Dual.functions |= {
     np.zeros_like: lambda a: np.zeros_like(a.primal),
     np.ones_like: lambda a: np.ones_like(a.primal),
 }
+
+
+def _reversed(rule: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda a, b: rule(b, a)
+
+
+# No arithmetic carries dual numbers but themselves, so that operators need not ask NumPy which rule holds.
+for _name, _ufunc in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("truediv", np.true_divide)):
+    setattr(Dual, f"__{_name}__", Dual.ufuncs[_ufunc])
+    setattr(Dual, f"__r{_name}__", _reversed(Dual.ufuncs[_ufunc]))

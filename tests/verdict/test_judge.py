@@ -9,7 +9,11 @@ import torch
 
 from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import parse_case
+from gradcheck.cases.inputs import arguments_of
 from gradcheck.reference.registry import reference_named
+from gradcheck.subject.run import run_case
+from gradcheck.verdict import judge
+from gradcheck.verdict.compare import worst_errors
 from gradcheck.verdict.judge import error_ratios, judge_case
 
 FLOAT32 = rounding_model("float32")
@@ -171,3 +175,29 @@ def test_a_wrong_reference_is_told_from_the_right_one():
     wrong = replace(reference, function=lambda x: (np.where(x <= 0, 0.0, 2.0 * x), reference.function(x)[1]))
     verdicts = {verdict.output: verdict.status for verdict in judge_case(parse_case(RELU), operation=wrong)}
     assert verdicts == {"value": "deviates", "grad[x]": "agrees"}
+
+
+def test_the_same_numbers_are_compared_once_and_others_again(monkeypatch):
+    """Modes that give the same numbers share a comparison; a number that differs, or another bound, is compared."""
+    case = parse_case("nn.functional.silu(x=ordinary(7)) seed=1 dtype=float32")
+    operation, arguments = reference_named(case.operation), arguments_of(case)
+    observed = run_case(operation, case, arguments)
+    bounds = judge.bounds_of(operation, case, arguments, observed)
+    asked = []
+
+    def worst(got, *bounds):
+        asked.append(got[0])
+        return worst_errors(got, *bounds)
+
+    monkeypatch.setattr(judge, "worst_errors", worst)
+    monkeypatch.setattr(judge, "_kept", {})
+
+    def verdicts(outputs):
+        seen = replace(observed, outputs=outputs)
+        return [v.status for v in judge.judge_against(operation, case, arguments, seen, bounds)]
+
+    assert verdicts(observed.outputs) == verdicts(observed.outputs) == ["agrees", "agrees"]
+    assert len(asked) == 2
+    wrong = observed.outputs | {"value": observed.outputs["value"] + 1.0}
+    assert verdicts(wrong) == ["deviates", "agrees"]
+    assert len(asked) == 3
