@@ -3,7 +3,8 @@
     python benchmarks/false_alarms.py [--verdicts 1000000] [--jobs 2] [--seed 1] [NAME ...]
 
 Runs the corpora of growing seeds over all operations and dtypes until so many verdicts are given, and prints how many
-of them deviate (or raise) beyond the ledger of known deviations, each with its replay line. Exit status 1 if any does.
+of them deviate (or raise) beyond the ledger of known deviations, each with its replay line as soon as it is seen. Exit
+status 1 if any does.
 """
 
 from __future__ import annotations
@@ -89,11 +90,11 @@ def main() -> int:
         for counted, found in results(tasks(tuple(options.names), options.seed), options.jobs):
             statuses += counted
             alarms += found
+            for alarm in found:  # at once: a run that is stopped has said what it saw
+                console.print(alarm, style="red", markup=False, soft_wrap=True)
             bar.update(line, completed=min(statuses.total(), options.verdicts))
             if statuses.total() >= options.verdicts:
                 break
-    for alarm in alarms:
-        console.print(alarm, style="red", markup=False, soft_wrap=True)
     rest = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
     console.print(
         f"{len(alarms)} false alarms in {statuses.total():,} verdicts ({rest}) in {time.perf_counter() - start:.0f} s"
