@@ -73,7 +73,7 @@ def _same_on(mutant: Reference, trial: Trial) -> bool:
 
 def _exact(reference: Reference, trial: Trial, bits: int) -> dict[str, np.ndarray]:
     with ball_precision(bits):
-        outputs = evaluate_all(reference, trial.arguments, _cotangents(trial), balls, balls)
+        outputs = evaluate_all(reference, trial.known, _cotangents(trial), balls, balls)
         return {name: balls(output).array for name, output in outputs.items()}
 
 
@@ -84,7 +84,7 @@ def _truth(trial: Trial, bits: int) -> dict[str, np.ndarray]:
 
 def _kinds(reference: Reference, trial: Trial) -> dict[str, np.ndarray]:
     """Of each element in float64: NaN, ±inf or finite, as a number."""
-    outputs = float64_outputs(reference, trial.arguments, _cotangents(trial))
+    outputs = float64_outputs(reference, trial.known, _cotangents(trial))
     return {
         name: np.where(np.isnan(output), 2.0, np.where(np.isinf(output), np.sign(output), 0.0))
         for name, output in outputs.items()
@@ -97,7 +97,7 @@ def _cotangents(trial: Trial) -> Cotangent:
 
 def _special(trial: Trial) -> bool:
     """Whether infinities or NaN went in."""
-    arrays = [array for array in trial.arguments.values() if isinstance(array, np.ndarray)]
+    arrays = [array for array in trial.known.values() if isinstance(array, np.ndarray)]
     return not all(np.isfinite(array).all() for array in arrays)
 
 

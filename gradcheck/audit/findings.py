@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-__all__ = ["AuditReport", "Catch", "Fate", "Kill", "OperationAudit", "Plan", "Row", "Sensitivity"]
+from gradcheck.audit.limits import TooLongError
+from gradcheck.errors import ContractError
+
+__all__ = ["AuditReport", "Catch", "Fate", "Kill", "OperationAudit", "Plan", "Row", "Sensitivity", "by_contract"]
 
 RARE = 1000
 """A fault that strikes once in so many calls is caught by chance alone: it has to strike during the run."""
@@ -41,6 +44,14 @@ class Kill:
     cases: int
     how: str
     case: str
+
+
+def by_contract(error: Exception) -> str:
+    """How a wrong formula shows itself that raises an error, whatever it is, in the words of a Kill."""
+    if isinstance(error, ContractError):
+        return "by contract"
+    words = str(error) if isinstance(error, TooLongError) else f"it raises {type(error).__name__}"
+    return f"by contract: {words}"
 
 
 @dataclass(frozen=True)

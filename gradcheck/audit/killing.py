@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gradcheck.audit.equivalence import bound_ratios, same_values
-from gradcheck.audit.findings import Fate, Kill
-from gradcheck.audit.limits import TooLongError
+from gradcheck.audit.findings import Fate, Kill, by_contract
 from gradcheck.audit.mutate import Mutant
 from gradcheck.audit.trials import Trial, Trials
 from gradcheck.cases.modes import oracle_of
-from gradcheck.errors import ContractError
 from gradcheck.verdict.judge import Bounds
 
 __all__ = ["fate_of", "killed_on"]
@@ -31,6 +29,8 @@ def fate_of(
     trials: corpora of one mode by dtype, float64 first; exact: that of backward in float64, over which exact arithmetic
     compares, if it is not among them; every_dtype: a killed mutant is tried in the other dtypes as well.
     """
+    if not any(mutant.is_reached(corpus.lines) for corpus in trials.values()):
+        return _fate(mutant, "equivalent", {}, "no case reaches it")
     doubt = _Doubt(mutant, exact or trials["float64"], trials["float64"].mode)
     kills: dict[str, Kill] = {}
     for dtype, corpus in trials.items():
@@ -43,6 +43,10 @@ def fate_of(
             break
     kind = "killed" if kills else doubt.kind
     reason = "" if kills else doubt.reason
+    return _fate(mutant, kind, kills, reason)
+
+
+def _fate(mutant: Mutant, kind: str, kills: dict[str, Kill], reason: str) -> Fate:
     return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
 
 
@@ -128,12 +132,8 @@ def _shown_by(mutant: Mutant, trial: Trial, doubt: _Doubt | None) -> str:
     try:
         bounds = trial.bounds_by(mutant.reference)
         verdicts = trial.judged_with(bounds)
-    except ContractError:
-        return "by contract"
-    except TooLongError as error:
-        return f"by contract: {error}"
     except Exception as error:  # a wrong formula may raise anything
-        return f"by contract: it raises {type(error).__name__}"
+        return by_contract(error)
     for verdict in verdicts:
         if not trial.sound(verdict.output):
             continue

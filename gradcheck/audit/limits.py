@@ -8,10 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["SECONDS", "TooLongError", "time_limit"]
+__all__ = ["SECONDS", "TooLongError", "patience", "time_limit"]
 
 SECONDS = 20.0
 """Of processor time, for one formula on one case: far more than the slowest true reference takes."""
+
+
+LEAST, TIMES = 1.0, 20.0
+
+
+def patience(seconds: float) -> float:
+    """Processor time for a wrong formula where the true one takes so many seconds: what needs more never ends."""
+    return min(SECONDS, LEAST + TIMES * seconds)
 
 
 class TooLongError(Exception):

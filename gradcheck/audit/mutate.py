@@ -11,6 +11,7 @@ import ast
 import copy
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,17 +19,19 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from gradcheck.arithmetic import functions
+from gradcheck.audit.reached import PACKAGE, Lines
 from gradcheck.audit.variants import variants
 from gradcheck.reference.registry import Reference
 
 __all__ = ["Formula", "Mutant", "mutants", "size"]
 
-PACKAGE = "gradcheck.reference"
-
 
 @dataclass(frozen=True)
 class Mutant:
-    """A wrong reference, and what is wrong with it: the operator, the place, and the line before and after."""
+    """A wrong reference, and what is wrong with it: the operator, the place, and the line before and after.
+
+    lines: of the statement that is wrong; none where it stands at the head of the function, and is always run.
+    """
 
     reference: Reference
     operator: str
@@ -36,6 +39,12 @@ class Mutant:
     line: int
     before: str
     after: str
+    lines: range = range(0)
+
+    def is_reached(self, lines: Lines) -> bool:
+        """Whether the wrong statement is, or may be, among the lines that were run."""
+        module = self.function.rpartition(".")[0]
+        return not self.lines or any((module, line) in lines for line in self.lines)
 
 
 def mutants(reference: Reference) -> Iterator[Mutant]:
@@ -45,7 +54,7 @@ def mutants(reference: Reference) -> Iterator[Mutant]:
         name = f"{function.__module__}.{function.__name__}"
         for variant in variants(tree):
             wrong = replace(reference, function=formula.compiled(function)[reference.function])
-            yield Mutant(wrong, variant.operator, name, variant.line, variant.before, variant.after)
+            yield Mutant(wrong, variant.operator, name, variant.line, variant.before, variant.after, variant.lines)
 
 
 def size(reference: Reference) -> int:
@@ -89,7 +98,9 @@ class Formula:
 
 
 def _code(function: FunctionType, tree: ast.FunctionDef) -> CodeType:
-    return compile(ast.Module([tree], []), inspect.getfile(function), "exec", dont_inherit=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a wrong formula may look odd to the compiler
+        return compile(ast.Module([tree], []), inspect.getfile(function), "exec", dont_inherit=True)
 
 
 def _reached(function: Callable[..., Any]) -> list[FunctionType]:

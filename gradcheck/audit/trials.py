@@ -6,15 +6,18 @@ first asked for, and kept.
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from unittest import mock
 
 from gradcheck.arithmetic import RoundingModel
-from gradcheck.audit.limits import time_limit
+from gradcheck.audit.limits import patience, time_limit
+from gradcheck.audit.reached import Lines, traced
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus
 from gradcheck.cases.draw import elements
@@ -45,6 +48,7 @@ class Trial:
         self._judge = judge
         self._ledger = ledger
         self._terms: list[int] = []
+        self._lines: Lines = set()
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -53,6 +57,11 @@ class Trial:
     @cached_property
     def observed(self) -> Observed:
         return run_case(self.reference, self.case, self.arguments)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """The arguments, and in place of those that PyTorch draws itself what it drew: what references are told."""
+        return self.arguments | self.observed.drawn
 
     @property
     def ran(self) -> bool:
@@ -64,10 +73,23 @@ class Trial:
         case = self.case.on(seed=self.case.seed + 1)
         return run_case(self.reference, case, arguments_of(case))
 
-    @cached_property
+    @property
     def bounds(self) -> Bounds:
-        with _counted_sums() as self._terms:
-            return bounds_of(self.reference, self.case, self.arguments, self.observed)
+        return self._timed_bounds[0]
+
+    @cached_property
+    def _timed_bounds(self) -> tuple[Bounds, float]:
+        """The true bounds, and the processor time that they took."""
+        own = replace(self.reference)  # one that nobody has evaluated here yet: all its lines are run
+        start = time.process_time()
+        with _counted_sums() as self._terms, traced(self._lines):
+            bounds = bounds_of(own, self.case, self.arguments, self.observed)
+        return bounds, time.process_time() - start
+
+    @property
+    def lines(self) -> Lines:
+        """The lines of the reference's formulas that this case runs; none where PyTorch did not run."""
+        return self._lines if self.bounds else set()
 
     @property
     def longest_sum(self) -> int:
@@ -79,7 +101,8 @@ class Trial:
 
         Raises whatever a wrong formula may raise, TooLongError among it.
         """
-        with warnings.catch_warnings(), time_limit():
+        limit = patience(self._timed_bounds[1])
+        with warnings.catch_warnings(), time_limit(limit):
             warnings.simplefilter("ignore")
             return bounds_of(reference, self.case, self.arguments, self.observed)
 
@@ -174,6 +197,11 @@ class Trials:
         """Note that the trial of that number has shown a fault: it may well show the next, which is much like it."""
         if number <= len(self.small):
             self._killers = [number - 1, *(place for place in self._killers if place != number - 1)]
+
+    @cached_property
+    def lines(self) -> Lines:
+        """The lines of the reference's formulas that small cases run."""
+        return set().union(*(trial.lines for trial in self.small))
 
     @cached_property
     def supported(self) -> bool:

@@ -12,12 +12,16 @@ __all__ = ["Variant", "variants"]
 
 
 class Variant(NamedTuple):
-    """What is wrong: the operator, and the statement before and after, in one line."""
+    """What is wrong: the operator, and the statement before and after, in one line.
+
+    lines: those of the statement; none of an ignored parameter, which is in no statement of the function.
+    """
 
     operator: str
     line: int
     before: str
     after: str
+    lines: range
 
 
 def variants(tree: ast.FunctionDef) -> Iterator[Variant]:
@@ -30,7 +34,10 @@ def variants(tree: ast.FunctionDef) -> Iterator[Variant]:
             text = ast.unparse(tree)
             if text not in seen:
                 seen.add(text)
-                yield Variant(change.operator, line, before, _line(change.statement))
+                lines = (
+                    range(0) if change.operator == "ignored" else range(line, (change.statement.end_lineno or line) + 1)
+                )
+                yield Variant(change.operator, line, before, _line(change.statement), lines)
         finally:
             change.undo()
 

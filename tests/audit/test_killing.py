@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from gradcheck.audit.findings import Fate, Kill, OperationAudit
 from gradcheck.audit.killing import fate_of, killed_on
 from gradcheck.audit.limits import TooLongError, time_limit
 from gradcheck.audit.mutate import Mutant, mutants
+from gradcheck.audit.reached import Lines, traced
 from gradcheck.audit.trials import Trials
 from gradcheck.reference.registry import reference_named
 
@@ -64,6 +68,31 @@ def test_what_has_killed_before_is_tried_after_the_first_few() -> None:
     assert sorted(number for number, _ in trials.numbered(3)) == order
 
 
+def test_what_no_case_reaches_is_not_tried() -> None:
+    wrong = mutant_of("nn.functional.cosine_similarity", "sgn(x) / g")  # of the 1-norm
+    found = fate_of(wrong, {"float64": Trials(wrong.reference, "float64", 12, 0)})
+    assert (found.kind, found.reason) == ("equivalent", "no case reaches it")
+    reached = mutant_of("nn.functional.cosine_similarity", "np.sqrt(np.sum(x / x")
+    assert reached.is_reached(trials_of("nn.functional.cosine_similarity", "float64")["float64"].lines)
+
+
+def test_lines_are_noted_and_an_earlier_trace_comes_back() -> None:
+    lines: Lines = set()
+    before = sys.gettrace()
+    with traced(lines):
+        RELU.function(np.zeros(3))
+    assert sys.gettrace() is before
+    source, first = inspect.getsourcelines(RELU.function)
+    body = {(RELU.function.__module__, first + number) for number, text in enumerate(source) if "value = " in text}
+    assert body <= lines
+    assert not any("return {" in source[line - first] for _, line in lines if line >= first)  # of the vjp, not called
+
+
+def test_an_ignored_parameter_is_always_tried() -> None:
+    wrong = next(m for m in mutants(SOFTPLUS) if m.operator == "ignored")
+    assert wrong.is_reached(set())
+
+
 def test_a_kill_says_its_place_in_the_corpus() -> None:
     trials = Trials(RELU, "float64", 12, 0)
     kill = killed_on(mutant_of("nn.functional.relu", "x < 0"), trials)
@@ -77,7 +106,7 @@ def endless(x):
 
 
 def test_a_formula_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradcheck.audit.limits.time_limit.__wrapped__.__defaults__", (0.05,))
+    monkeypatch.setattr("gradcheck.audit.limits.LEAST", 0.05)
     wrong = replace(mutant_of("nn.functional.relu", "x > 0"), reference=replace(RELU, function=endless))
     kill = killed_on(wrong, Trials(RELU, "float64", 2, 0))
     assert kill is not None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gradcheck.audit.entries.mutants import EntryMutant
 from gradcheck.audit.entries.trials import EntryTrial, EntryTrials
-from gradcheck.audit.findings import Fate, Kill
+from gradcheck.audit.findings import Fate, Kill, by_contract
 
 __all__ = ["entry_fate"]
 
@@ -92,7 +92,7 @@ def _judged(mutant: EntryMutant, trial: EntryTrial) -> str | bool:
     try:
         verdicts = trial.judged(mutant.entry)
     except Exception as error:  # a wrong formula may raise anything, in running error alone as well
-        return f"by contract: it raises {type(error).__name__}"
+        return by_contract(error)
     for verdict in verdicts:
         if verdict.output not in trial.verdicts:
             return f"{verdict.output} is new"

@@ -13,10 +13,10 @@ import numpy as np
 from gradcheck.arithmetic import ball_precision, balls
 from gradcheck.audit.entries.bench import Bench, Place, float64
 from gradcheck.audit.equivalence import BITS, compare
+from gradcheck.audit.findings import by_contract
 from gradcheck.audit.trials import SMALL
 from gradcheck.cases.case import Case
 from gradcheck.cases.draw import elements
-from gradcheck.errors import ContractError
 from gradcheck.run.plan import Piece, cases_of, corpus_size, modes_of
 from gradcheck.verdict.ledger import Ledger, load_ledger
 from gradcheck.verdict.verdict import STATUSES, Verdict
@@ -120,10 +120,8 @@ class EntryTrial:
             if not places:
                 return ""
             verdicts = self.judged(wrong, places if thorough else places[:FEW])
-        except ContractError:
-            return "by contract"
         except Exception as error:  # a wrong formula may raise anything
-            return f"by contract: it raises {type(error).__name__}"
+            return by_contract(error)
         for verdict in verdicts:
             if self.is_bad(verdict) and self.sound(verdict.output):
                 return f"{verdict.output} {verdict.status}"
