@@ -144,6 +144,12 @@ def _large(bits: Bits, n: int, form: Format) -> np.ndarray:
     return bits.bell(n) * (form.maximum_exponent / 4.0)
 
 
+def _faint(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Logarithms of subnormal numbers, with either sign: where exponentials underflow bit by bit, but not to 0."""
+    exponent = form.minimum_exponent - (form.precision - 1) * bits.unit(n)
+    return exponent * LOG_2 * bits.pick([1.0, -1.0], n)
+
+
 def _edges(bits: Bits, n: int, form: Format) -> np.ndarray:
     """The named edges of the format (see Format.edges), every one if there is room."""
     edges = form.edges()
@@ -233,10 +239,11 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
     make.__name__[1:]: make
     for make in (
         _ordinary, _integers, _ties, _wide, _subnormal, _near, _close, _special, _rare, _huge, _large, _edges,
-        _repeated, _every, _sweep, _unit, _inner, _positive, _shares, _indices, _mask, _lengths,
+        _faint, _repeated, _every, _sweep, _unit, _inner, _positive, _shares, _indices, _mask, _lengths,
         _offsets, _distinct, _signs,
     )
 }  # fmt: skip
+LOG_2 = 0.6931471805599453
 INTEGER_KINDS = ("indices", "lengths", "offsets", "distinct")
 BOOLEAN_KINDS = ("mask",)
 COTANGENTS = ("ordinary", "ones", "zeros", "twos", "integers", "wide", "subnormal", "repeated")

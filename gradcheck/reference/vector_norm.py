@@ -50,7 +50,8 @@ def _largest(x: Any, size: Any, axis: Any) -> Any:
 
     def largest_vjp(g: Any) -> Any:
         chosen = np.where((size == value) | np.isnan(size), np.ones_like(x), np.zeros_like(x))
-        share = stored(g / np.sum(chosen, axis=axis, keepdims=True))
+        # One is the largest for certain, although it may be undecided which: without that no bound would be finite.
+        share = stored(g / np.maximum(np.sum(chosen, axis=axis, keepdims=True), 1.0))
         return sgn(x) * stored(share * chosen)
 
     return value, largest_vjp

@@ -35,6 +35,7 @@ DIGESTS = {
     "rare": ("87543113f2e9", "fd18d93a7775", "efab5ced7c32", "2470de6fbcbd"),
     "huge": ("08d66502c0c4", "1af2d2ba85db", "52f8f985c28c", "0b6ee7a2ce90"),
     "large": ("5d85be41996e", "78e525080517", "c9dd67865028", "2ab54393a621"),
+    "faint": ("453c39ff1c99", "9279f22a6087", "18a36f0cf051", "c0681ddfed60"),
     "edges": ("3c9050ed1118", "6110bc5feb53", "496ef48bbd97", "5dd8f233bf3f"),
     "repeated": ("385da0d097f3", "84dd848cca3f", "dd1a5619ef35", "dd1a5619ef35"),
     "every": ("3c9050ed1118", "6110bc5feb53", "b08f6f48ff96", "0f617a70a37f"),
@@ -145,6 +146,11 @@ class TestPromises:
         assert np.isfinite(huge).all()
         assert (huge > form.largest / 2).any()
         assert (huge < 4 * np.sqrt(form.largest)).any()
+
+    def test_faint_are_logarithms_of_subnormals(self, form):
+        array = np.abs(points("faint", form))
+        assert (np.exp(-array) < 2.0 * form.smallest_normal).all()
+        assert (form.round(np.exp(-array)) > 0.0).all()
 
     def test_every_is_everything(self, form):
         if form.bits == 16:

@@ -11,6 +11,7 @@ from gradcheck.reference.nn.functional.multihead import (
     heads_inputs,
     hides_added_keys,
     multi_head_attention_forward,
+    weight_scale,
 )
 from gradcheck.reference.nn.parameters import Shapes, flattened, size, unflattened
 from gradcheck.reference.registry import reference
@@ -48,6 +49,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
     kdim, vdim = (None if arguments[name] is None else arguments[name].shape[-1] for name in ("key", "value"))
     bias, added = draw.choice((True, True, False)), not hides_added_keys(arguments) and draw.boolean()
     weights = draw.tame((size(attention_shapes(embedding, kdim, vdim, bias, added)),))
+    weights = draw.scaled(weights, weight_scale(draw, embedding))
     if batch_first:
         for name in SEQUENCES:
             if arguments[name] is not None:

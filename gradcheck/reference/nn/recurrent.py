@@ -6,6 +6,8 @@ all steps share are accumulated in the storage dtype, from the last step to the 
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -57,19 +59,27 @@ def _inputs(gates: int, *states: str) -> Callable[[Any], dict[str, Any]]:
     def inputs(draw: Any) -> dict[str, Any]:
         batch, times = draw.side(1, 5), draw.choice((3, 1, 4, 2))
         inner, hidden = draw.side(1, 5), draw.side(2, 5)
-        layers, bidirectional = draw.choice((1, 2, 1, 3)), draw.boolean()
+        layers, bidirectional = draw.choice((1, 2, 3, 1)), draw.boolean()
         bias, given = draw.choice((True, True, False)), draw.choice((True, False, True))
         order = draw.choice(("times first", "times first", "unbatched", "batch first"))
         projected = draw.choice((0, 0, 1, max(hidden - 1, 1))) if gates == 4 else 0
-        sizes = _Sizes(gates, inner, hidden, projected, layers, 1 + bidirectional, bias)
         between = () if order == "unbatched" else (batch,)
         lead = (batch, times) if order == "batch first" else (times, *between)
+        x = draw.array((*lead, inner))
+        faint = x.kind == "subnormal"  # and so is what comes out, without a bias
+        bias = bias and not faint
+        sizes = _Sizes(gates, inner, hidden, projected, layers, 1 + bidirectional, bias)
+        weights = draw.array((sizes.total(),), ("ordinary",)) if faint else draw.tame((sizes.total(),))
+        if draw.choice((True, False, True)):  # of the size with which PyTorch begins: errors do not grow with the steps
+            weights = draw.scaled(weights, 1.0 / math.sqrt(hidden))
         widths = dict(zip(("h_0", "c_0"), (sizes.output, hidden), strict=True))
-        start = {s: draw.tame((layers * sizes.directions, *between, widths[s])) if given else None for s in states}
+        shapes = {state: (layers * sizes.directions, *between, widths[state]) for state in states}
+        array = functools.partial(draw.array, kinds=(x.kind,)) if faint else draw.tame
+        start = {state: array(shape) if given else None for state, shape in shapes.items()}
         special = {1: {"nonlinearity": draw.choice(("tanh", "relu"))}, 4: {"proj_size": projected}}
         return {
-            "x": draw.array((*lead, inner)),
-            "weights": draw.tame((sizes.total(),)),
+            "x": x,
+            "weights": weights,
             **start,
             "hidden_size": hidden,
             "num_layers": layers,

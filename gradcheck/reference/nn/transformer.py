@@ -11,7 +11,7 @@ from gradcheck.arithmetic.functions import stored
 from gradcheck.reference.nn.functional.activation import gelu
 from gradcheck.reference.nn.functional.attention import FINITE_KINDS, REAL_KINDS
 from gradcheck.reference.nn.functional.linear import linear
-from gradcheck.reference.nn.functional.multihead import multi_head_attention_forward
+from gradcheck.reference.nn.functional.multihead import multi_head_attention_forward, weight_scale
 from gradcheck.reference.nn.functional.normalization import layer_norm
 from gradcheck.reference.nn.functional.rectifier import relu
 from gradcheck.reference.nn.multihead import attention_shapes
@@ -45,19 +45,20 @@ def _inputs(*attentions: str) -> Callable[[Any], dict[str, Any]]:
         batch, length, keys = draw.side(1, 3), draw.side(1, 5), draw.side(1, 7)
         heads = draw.choice((2, 1, 3))
         embedding, inner = heads * draw.side(2, 3), draw.side(1, 7)  # the norm of a single element is 0
-        unbatched, is_causal = draw.choice((False, False, True)), draw.choice((False, False, True))
+        unbatched, is_causal = draw.choice((False, True, False)), draw.choice((False, True, False))
         batch_first, bias = draw.boolean(), draw.choice((True, True, False))
         between = () if unbatched else (batch,)
+        count = size(_shapes(embedding, inner, attentions, bias))
 
-        def sequence(count: int) -> tuple[int, ...]:
-            return (batch, count, embedding) if batch_first and not unbatched else (count, *between, embedding)
+        def sequence(steps: int) -> tuple[int, ...]:
+            return (batch, steps, embedding) if batch_first and not unbatched else (steps, *between, embedding)
 
         def mask(*shape: int) -> Any:
-            return draw.choice((None, draw.mask(shape, 0.25), draw.tame(shape)))
+            return draw.choice((None, draw.mask(shape, 0.25), draw.tame(shape), draw.tame(shape)))
 
         arguments = {
             "x": draw.array(sequence(length), FINITE_KINDS if is_causal else REAL_KINDS),
-            "weights": draw.scaled(draw.tame((size(_shapes(embedding, inner, attentions, bias)),)), 0.5),
+            "weights": draw.scaled(draw.tame((count,)), weight_scale(draw, embedding)),
         }
         if len(attentions) == 2:
             masks = {
@@ -75,7 +76,7 @@ def _inputs(*attentions: str) -> Callable[[Any], dict[str, Any]]:
             "nhead": heads,
             "dim_feedforward": inner,
             "activation": draw.choice(("relu", "gelu")),
-            "layer_norm_eps": draw.choice((1e-5, 1e-3, 0.5)),
+            "layer_norm_eps": draw.choice((1e-5, 1e-3, 0.5, 16.0)),
             "batch_first": batch_first,
             "norm_first": draw.boolean(),
             "bias": bias,

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import erf, expit, log_expit
 
 from gradcheck.arithmetic.functions import guarded, node, number, pi, stored
-from gradcheck.reference.domains import POSITIVE, elementwise, kink, rows_of_x
+from gradcheck.reference.domains import POSITIVE, elementwise, hyperparameters, kink, rows_of_x
 from gradcheck.reference.registry import reference
 
 __all__ = [
@@ -130,9 +130,18 @@ def _gelu_tanh(x: Any) -> Any:
     return value, gelu_tanh_vjp
 
 
+def _softplus_inputs(draw: Any) -> dict[str, Any]:
+    """Some of the large numbers are those whose exponentials are subnormal."""
+    chosen = hyperparameters(draw, beta=POSITIVE, threshold=(20.0, 2.0, 8.5, 40.0))
+    x = draw.array(draw.shape(), near=(chosen["threshold"] / chosen["beta"],))
+    if x.kind == "large" and draw.boolean():
+        x = draw.scaled(draw.array(x.shape, ("faint",)), 1.0 / chosen["beta"])
+    return {"x": x, **chosen}
+
+
 @reference(
     "nn.functional.softplus",
-    inputs=elementwise(lambda beta, threshold: (threshold / beta,), beta=POSITIVE, threshold=(20.0, 2.0, 8.5, 40.0)),
+    inputs=_softplus_inputs,
     elementwise=True,
     rows=rows_of_x,
     kinks=(

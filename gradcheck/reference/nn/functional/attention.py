@@ -38,7 +38,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
     lead = draw.choice(((1,), (2,))) if fused else draw.choice(((1,), (2,), (), (2, 1)))
     is_causal = draw.choice((False, False, True, False))
     lead_mask = draw.choice(((), (*lead, 1), (*lead, heads * groups), (1, heads * groups)[: len(lead) + 1]))
-    shape = (*lead_mask, draw.choice((queries, queries, 1)), draw.choice((keys, keys, 1)))
+    shape = (*lead_mask, draw.choice((queries, 1, queries)), draw.choice((keys, 1, keys)))
     return {
         "x": draw.array((*lead, heads * groups, queries, width), FINITE_KINDS if fused and is_causal else REAL_KINDS),
         "key": draw.tame((*lead, heads, keys, width)),
@@ -53,7 +53,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
 
 def _mask(draw: Any, shape: tuple[int, ...], gradient: bool) -> Any:
     """No mask, one of booleans (few or many of them true), one of whole numbers, or one of floats."""
-    kinds = ("none", "few", "many", "whole", "floats") if gradient else ("none", "few", "many", "whole")
+    kinds = ("none", "few", "many", "whole", "floats", "floats") if gradient else ("none", "few", "many", "whole")
     kind = draw.choice(kinds)
     if kind == "floats":
         return draw.array(shape, ENTRY_KINDS)

@@ -35,10 +35,14 @@ def inputs_of(dims: int, least_padding: int = 0) -> Callable[[Any], dict[str, An
         sides = tuple(draw.side(shortest, longest) for _ in range(dims))
         channels, filters = groups * draw.choice(widths), groups * draw.choice(widths)
         lead = draw.choice(((1,), (2,), (), (3,)))
+        x = draw.array((*lead, channels, *sides))
+        weight, bias = draw.tame((filters, channels // groups, *kernel)), draw.optional(draw.tame((filters,)))
+        if x.kind == "subnormal":  # and so is what comes out
+            weight, bias = draw.array(weight.shape, ("ordinary",)), None
         return {
-            "x": draw.array((*lead, channels, *sides)),
-            "weight": draw.tame((filters, channels // groups, *kernel)),
-            "bias": draw.optional(draw.tame((filters,))),
+            "x": x,
+            "weight": weight,
+            "bias": bias,
             "stride": stride,
             "padding": padding,
             "dilation": dilation,

@@ -116,6 +116,9 @@ def _ranking_inputs(draw: Any) -> dict[str, Any]:
     shape = draw.shape()
     chosen = hyperparameters(draw, margin=MARGINS, reduction=REDUCTIONS)
     x = draw.array(shape, near=(chosen["margin"], -chosen["margin"]))
+    if x.kind == "subnormal":  # and so is what comes out
+        chosen["margin"] = 0.0
+        return {"x": x, "input2": draw.array(shape, (x.kind,)), "target": draw.array(shape, ("signs",)), **chosen}
     if x.kind == "near":
         return {"x": x, "input2": draw.array(shape, ("ties",)), "target": draw.array(shape, ("signs",)), **chosen}
     return {"x": x, "input2": draw.tame(shape), "target": draw.array(shape, ("signs", "ties", "ordinary")), **chosen}

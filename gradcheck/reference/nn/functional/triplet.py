@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,10 @@ def _triplet_inputs(draw: Any) -> dict[str, Any]:
     chosen = hyperparameters(
         draw, margin=MARGINS, p=ORDERS, eps=(1e-6, 0.5, 0.0), swap=(False, True), reduction=REDUCTIONS
     )
-    return {**_triplet(draw), **chosen}
+    arrays = _triplet(draw)
+    if math.isinf(chosen["p"]):  # no number above 1: powers of any other order would be finite
+        arrays = {name: draw.scaled(array, 0.125) for name, array in arrays.items()}
+    return {**arrays, **chosen}
 
 
 @reference(
@@ -86,11 +90,13 @@ def _in_pairs(value: Any, vjp: Callable[[Any], dict[str, Any]]) -> tuple[Any, Ca
 
 
 def _loss(x: Any, positive: Any, negative: Any, distance: Distance, margin: Any, swap: bool, reduction: str) -> Any:
-    near, near_vjp = distance(x, positive)
-    far, far_vjp = distance(x, negative)
-    near, far = stored(near), stored(far)
-    swapped, swapped_vjp = distance(positive, negative) if swap else (far, far_vjp)
-    swapped = stored(swapped)
+    def kept(a: Any, b: Any) -> Any:
+        value, vjp = distance(a, b)
+        return stored(value), vjp
+
+    near, near_vjp = kept(x, positive)
+    far, far_vjp = kept(x, negative)
+    swapped, swapped_vjp = kept(positive, negative) if swap else (None, None)
     least = np.minimum(far, swapped) if swap else far
     inside = stored(stored(margin + near) - least)
     passes = inside >= 0.0
