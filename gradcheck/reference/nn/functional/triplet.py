@@ -96,7 +96,8 @@ def _loss(x: Any, positive: Any, negative: Any, distance: Distance, margin: Any,
 
     near, near_vjp = kept(x, positive)
     far, far_vjp = kept(x, negative)
-    swapped, swapped_vjp = kept(positive, negative) if swap else (None, None)
+    others: Any = kept(positive, negative) if swap else (None, None)
+    swapped, swapped_vjp = others
     least = np.minimum(far, swapped) if swap else far
     inside = stored(stored(margin + near) - least)
     passes = inside >= 0.0
