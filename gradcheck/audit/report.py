@@ -88,7 +88,10 @@ def _size(entry: Entry) -> int:
 
 def _in_processes(chosen: list[Entry], plan: Plan, jobs: int, progress: Progress) -> dict[str, list[OperationAudit]]:
     """By name. What takes longest is started first: formulas with the longest text have the most mutants."""
-    context = multiprocessing.get_context("spawn")
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(["gradcheck.audit.worker"])  # with it torch, once for all processes
     done: dict[str, list[OperationAudit]] = {}
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = {
@@ -107,7 +110,7 @@ def _in_processes(chosen: list[Entry], plan: Plan, jobs: int, progress: Progress
 
 
 def _audit_named(name: str, plan: Plan) -> list[OperationAudit]:
-    """In a worker process: torch is imported here, and not in the parent."""
+    """In a worker process: torch is imported there, and not in the parent."""
     from gradcheck.subject.facts import use_one_thread
 
     use_one_thread()
