@@ -54,8 +54,10 @@ def float64_of(number: Any) -> Any:
 
 def size_of(value: Any) -> Any:
     """|value| in float64, as a fresh array."""
-    magnitude = np.abs(value)
-    return magnitude if magnitude.dtype is _FLOAT64 else float64_of(magnitude)
+    if value.dtype is _FLOAT64:
+        return np.abs(value)
+    narrow = float64_of(value)  # it rounds alike on either side of zero, and float64's signs are dropped faster
+    return np.abs(narrow, out=narrow if isinstance(narrow, np.ndarray) else None)
 
 
 SERIES_ENDS = 3.0
