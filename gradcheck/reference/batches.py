@@ -85,10 +85,20 @@ def _by_units(shape: tuple[int, ...], evaluated: Callable[[np.ndarray], Outputs]
     """What is evaluated of every array of the shape with one 1 among zeros, the axes of the shape before its own."""
     size = math.prod(shape)
     units = np.eye(max(size, 1))[:, :size].reshape(max(size, 1), *shape)
-    parts = [evaluated(units[start : start + UNITS]) for start in range(0, len(units), UNITS)]
+    parts = [part for start in range(0, len(units), UNITS) for part in _parts(units[start : start + UNITS], evaluated)]
     joined = {name: _joined([part[name] for part in parts]) for name in parts[0]}
     # Of a shape without elements one was evaluated, to see the shapes of the others, and none is left.
     return {name: rows[:size].reshape((*shape, *rows.shape[1:])) for name, rows in joined.items()}
+
+
+def _parts(units: np.ndarray, evaluated: Callable[[np.ndarray], Outputs]) -> list[Outputs]:
+    """What is evaluated of all units together; of one after the other where a batch has no rule for it."""
+    try:
+        return [evaluated(units)]
+    except MissingRuleError:
+        if len(units) == 1:
+            raise
+        return [evaluated(unit[None]) for unit in units]
 
 
 def _joined(parts: list[Bounded]) -> Bounded:
