@@ -23,8 +23,10 @@ LINES = (
     "nn.functional.mse_loss(x=ordinary(3), target=ordinary(3), reduction='sum') seed=1 dtype=float32 cotangent=ones",
     "nn.functional.mse_loss(x=ordinary(3), target=ordinary(3), reduction='sum') seed=1 dtype=float32",
     # A number alone, which a batch may have no rule for: its columns one by one.
-    "nn.functional.triplet_margin_with_distance_loss(x=integers(2), positive=ordinary(2), negative=ordinary(2), "
-    "distance_function='cosine', margin=1.0, swap=False, reduction='sum') seed=1 dtype=float64",
+    (
+        "nn.functional.triplet_margin_with_distance_loss(x=integers(2), positive=ordinary(2), negative=ordinary(2), "
+        "distance_function='cosine', margin=1.0, swap=False, reduction='sum') seed=1 dtype=float64"
+    ),
 )
 
 
