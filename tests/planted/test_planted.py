@@ -44,7 +44,11 @@ def test_a_coarse_fault_is_never_called_a_deviation(fault: Fault) -> None:
 
 @pytest.mark.parametrize("operation", sorted({fault.operation for fault in TABLE}))
 def test_nothing_is_caught_where_nothing_was_planted(operation: str) -> None:
-    """A suite that fails for everything catches nothing. (All 65,536 numbers: see tests/operations.)"""
+    """A suite that fails for everything catches nothing.
+
+    A few cases of each place: a caught fault is compared with the untampered verdict on its own case anyway
+    (``catches``), and tests/operations judges every operation on many more (and all 65,536 numbers).
+    """
     from gradcheck.verdict.judge import judge_case
     from gradcheck.verdict.sentence import sentence
 
@@ -52,7 +56,7 @@ def test_nothing_is_caught_where_nothing_was_planted(operation: str) -> None:
     for dtype, *axes in sorted(places):
         untampered = Fault("nothing", operation, "value", axes=dict(axes))
         small = (case for case in cases_of(untampered, dtype) if "every" not in str(case))
-        for case in islice(small, min(40, settings.default.max_examples)):
+        for case in islice(small, min(15, settings.default.max_examples)):
             for verdict in judge_case(case):
                 known = verdict.status in ("agrees", "coarse", "unsupported") or ledger().match(verdict)
                 assert known, sentence(verdict)
