@@ -75,11 +75,9 @@ class Machine:
         if self.random:
             ulps, library = largest_error(name, self.model.device), self.model.library
             share = self.draw(257, exact.size).reshape(exact.shape) / WIDE(128) - 1
-            most: Any = 2 * ulps - 1
-            if name == "tanh":  # where the result is below 1, no ulp is larger than the roundoff
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    most = np.where(np.abs(exact) < 1, np.fmin(most, (ulps - 0.5) / np.abs(exact)), most)
-            off = self._round(exact * (1 + share * most * library.roundoff), library)
+            _, exponent = np.frexp(np.where(np.isfinite(exact), exact, WIDE(0)))
+            ulp = np.where(exact == 0, WIDE(0), np.ldexp(WIDE(1), exponent - library.precision))
+            off = self._round(exact + share * (ulps - 0.5) * ulp, library)
             exact = np.where(np.isfinite(argument), off, exact)
         return self.work(exact)
 

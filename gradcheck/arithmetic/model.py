@@ -107,12 +107,13 @@ class RoundingModel:
         # What 1/√x may err beyond a root and a quotient, where it is one function: relative, one ulp being 2u at most.
         ulps = reciprocal_root(self.device)
         set_(self, "reciprocal_root", 0.0 if ulps is None else 2.0 * ulps * self.library.roundoff * UPWARD)
-        # A value that may overflow has at least this rounding error: one comparison of the largest bound finds it.
+        # A value that may overflow has at least this rounding error, half an ulp: one comparison of the largest bound
+        # finds it.
         set_(self, "alarm", self.work.largest * self.work.roundoff * 0.5)
         # Below this, room is left for every rounding of the estimate itself.
         set_(self, "safe", self.work.largest * 0.25)
-        # A bound contains one rounding of its value: |value| + bound is at most (1/u + 1)·bound.
-        set_(self, "peak_to_top", (1.0 / self.unit + 1.0) * UPWARD)
+        # A bound contains one rounding of its value, u/2·|value| or more: |value| + bound is at most (2/u + 1)·bound.
+        set_(self, "peak_to_top", (2.0 / self.unit + 1.0) * UPWARD)
 
     @property
     def carries_wide(self) -> bool:

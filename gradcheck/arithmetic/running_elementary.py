@@ -16,6 +16,7 @@ from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish
 from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
 from gradcheck.arithmetic.running_operands import unary
+from gradcheck.arithmetic.ulps import elementary_error
 
 __all__ = ["erf", "expit", "log_expit", "nearest_to_zero", "smooth", "tanh"]
 
@@ -31,8 +32,7 @@ def smooth(
 
     def rule(m: RoundingModel, a: Bounded) -> Bounded:
         value, local = function(a.value), m.elementary(name)
-        bound = size_of(value)
-        bound *= local
+        bound = elementary_error(m, name, size_of(value))
         bound += m.eta
         if a.bound is not None:
             spread = a.bound * slope(float64_of(a.value), a.bound, float64_of(value))
@@ -58,7 +58,7 @@ def tanh(m: RoundingModel, a: Bounded) -> Bounded:
     """Its ulps are those of numbers below 1, unless the result may be rounded to 1 itself."""
     value, local = np.tanh(a.value), m.elementary("tanh")
     magnitude = size_of(value)
-    bound = magnitude * local
+    bound = elementary_error(m, "tanh", magnitude)
     bound = np.where(magnitude < 1.0 - 2.0 * local, np.minimum(bound, m.elementary_below_one("tanh")), bound)
     bound += m.eta
     if a.bound is not None:

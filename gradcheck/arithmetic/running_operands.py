@@ -1,4 +1,4 @@
-"""How rules of the running error arithmetic get their operands, and the rounding that each adds."""
+"""How rules of the running error arithmetic get their operands."""
 
 from __future__ import annotations
 
@@ -8,17 +8,10 @@ from typing import Any
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, lift
 
-__all__ = ["Rule", "binary", "rounding", "unary"]
+__all__ = ["Rule", "binary", "unary"]
 
 Rule = Callable[[RoundingModel, Bounded, Bounded], Bounded]
 """The rule of a function of two bounded numbers."""
-
-
-def rounding(m: RoundingModel, magnitude: Any) -> Any:
-    """One rounding of a result of this size: u·|result| + η, as a fresh array."""
-    bound = magnitude * m.unit
-    bound += m.eta
-    return bound
 
 
 def binary(rule: Callable[[RoundingModel, Bounded, Bounded], Any]) -> Callable[[Any, Any], Any]:

@@ -16,8 +16,9 @@ from gradcheck.arithmetic.carrier import float64_of, size_of
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish, lift, reach, repair, total
 from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
-from gradcheck.arithmetic.running_operands import Rule, rounding, unary
+from gradcheck.arithmetic.running_operands import Rule, unary
 from gradcheck.arithmetic.running_power import power as power_of
+from gradcheck.arithmetic.ulps import FEW, with_rounding
 
 __all__ = [
     "add", "divide", "is_power_of_two", "multiply", "power", "same_error", "sign", "sqrt", "square", "subtract",
@@ -30,14 +31,9 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
         """a ± b; the terms' bounds add up."""
         value = combine(a.value, b.value)
         # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
-        bound = size_of(value)
-        bound *= m.unit
+        bound = with_rounding(m, size_of(value), a.bound, b.bound)
         if m.least:
             bound += m.eta
-        if a.bound is not None:
-            bound += a.bound
-        if b.bound is not None:
-            bound += b.bound
         return finish(m, value, bound, a, b, top=top_of_sum(m, a, b))
 
     return rule
@@ -94,6 +90,8 @@ def top_of_product(m: RoundingModel, a: Bounded, b: Bounded) -> float:
 
 def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
     """u·|a·b| + η + |a|·β_b + β_a·(|b| + β_b), in as few passes over large arrays as there are."""
+    if value.size <= FEW:
+        return _bound_of_small_product(m, value, a, b)
     if b.bound is None or b.value.size > a.value.size:
         a, b = b, a
     if b.bound is None or not m.has_room:
@@ -114,6 +112,15 @@ def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> A
     return bound
 
 
+def _bound_of_small_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
+    """The same with half an ulp for u·|a·b|."""
+    of_a = None if a.bound is None else a.bound * reach(b)
+    of_b = None if b.bound is None else a.magnitude * b.bound
+    bound = with_rounding(m, size_of(value), of_a, of_b)
+    bound += m.eta
+    return bound
+
+
 def _zero_times_infinity(a: Bounded, b: Bounded) -> Any:
     """Where an infinity meets a number, not zero, whose error reaches zero: NaN, or the other infinity, may come out.
 
@@ -128,16 +135,15 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     value = a.value / b.value
     if is_power_of_two(b):
         return _scale(m, a, 1.0 / float(b.value), value)
-    magnitude, divisor = size_of(value), b.magnitude
-    bound = rounding(m, magnitude)
+    magnitude, spread = size_of(value), None
+    if b.bound is not None:
+        spread = total(magnitude * b.bound, a.bound) / _least(b)
+    elif a.bound is not None:
+        spread = a.bound / b.magnitude
+    bound = with_rounding(m, magnitude, spread)
+    bound += m.eta
     if b.is_root and a.bound is None and a.value.ndim == 0 and a.value == 1.0:
         bound += magnitude * m.reciprocal_root
-    if b.bound is not None:
-        divisor = _least(b)
-        magnitude *= b.bound
-        bound += total(magnitude, a.bound) / divisor
-    elif a.bound is not None:
-        bound += a.bound / divisor
     top = math.inf
     if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
         top = top_of_quotient(m, a, b)
@@ -189,11 +195,13 @@ def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
     """√a, rounded once."""
     value = np.sqrt(a.value)
     root = float64_of(value)
-    bound = rounding(m, root)
+    spread = None
     if a.bound is not None:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
         spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
-        bound += nan_below(a, 0.0, np.less, spread)
+        spread = nan_below(a, 0.0, np.less, spread)
+    bound = with_rounding(m, root, spread)
+    bound += m.eta
     root = finish(m, value, bound, a, pole=everywhere, uncertain=lambda: below(a, 0.0, np.less))
     root.is_root = True
     return root

@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.arithmetic.carrier import float64_of, size_of
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish, reach
+from gradcheck.arithmetic.ulps import elementary_error
 
 __all__ = ["power"]
 
@@ -20,7 +21,7 @@ def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         value = np.power(a.value, b.value)
         local = m.elementary("power")
         magnitude = size_of(value)
-        bound = magnitude * local + m.eta
+        bound = elementary_error(m, "power", magnitude) + m.eta
         if a.bound is not None or b.bound is not None:
             bound = bound + _spread(m, magnitude, a, b)
         pole, uncertain = functools.partial(_has_pole, a, b), functools.partial(_is_uncertain, a, b)

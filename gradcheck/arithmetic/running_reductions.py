@@ -34,7 +34,7 @@ def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int 
     factor = model.sum_factor(blocks * terms)
     value, magnitude, spread = a.sums(axis, keepdims)
     bound = magnitude * factor
-    if blocks == 1 and terms > 2 and 0 < value.size * terms <= ORDERED_ELEMENTS * batch:
+    if blocks == 1 and terms > 1 and 0 < value.size * terms <= ORDERED_ELEMENTS * batch:
         bound = np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
     if spread is not None:
         bound = bound + spread * (1.0 + factor)

@@ -1,0 +1,67 @@
+"""Roundings counted in half ulps of the result itself: up to twice as sharp as u·|result|, for few elements.
+
+fl(x) is a number of the format nearest to x, so |fl(x) - x| is at most half an ulp of x, u·2^⌊log2|x|⌋ (J.-M. Muller et
+al., *Handbook of Floating-Point Arithmetic*, 2nd ed., Birkhäuser 2018, §2.3; D. Goldberg, "What Every Computer
+Scientist Should Know About Floating-Point Arithmetic", ACM Comput. Surv. 23(1), 1991): u·|x| at a power of two, half of
+that just below the next. The published errors of elementary functions are in ulps of the result, too.
+
+x is what the subject would have without this rounding, known to be no larger than |value| + the operands' part of the
+bound. Half an ulp never falls as x grows, so that its value there will do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arithmetic.model import UPWARD, RoundingModel
+
+__all__ = ["FEW", "elementary_error", "half_ulps", "with_rounding"]
+
+FEW = 1 << 9
+"""Up to so many elements are looked at one by one; of more, roundings are counted by u·|result|, which is faster."""
+
+_EXPONENT_BITS = np.int64(0x7FF0000000000000)
+
+
+def _binades(sizes: Any) -> Any:
+    """2^⌊log2 size⌋ of float64 sizes ≥ 0, 0 where they are subnormal; a size less than 2^-14 below a power of two
+    counts as that, since it may have been rounded down itself."""
+    return ((np.asarray(sizes) * UPWARD).view(np.int64) & _EXPONENT_BITS).view(np.float64)
+
+
+def half_ulps(model: RoundingModel, sizes: Any) -> Any:
+    """The largest error of one rounding of a result up to each size, and of the carrier's: a fresh array, without η.
+
+    16-bit arithmetic keeps u·size: `coarse` kernels round more often than a formula says.
+    """
+    if model.low_precision:
+        return sizes * model.unit
+    errors = _binades(sizes)
+    errors *= model.work.roundoff * UPWARD
+    errors += sizes * (model.own * UPWARD)
+    return errors
+
+
+def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any) -> Any:
+    """The sum of ``spreads``, what the operands' bounds come to in the result, and one rounding, without η.
+
+    sizes: |value|; spreads: up to two arrays that broadcast to it, None counts as zero. A fresh array.
+    """
+    few = sizes.size <= FEW and not model.low_precision
+    parts = [spread for spread in spreads if spread is not None]
+    if not few or not parts:
+        bound = half_ulps(model, sizes) if few else sizes * model.unit
+    else:
+        spread = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        bound, parts = half_ulps(model, sizes + spread), [spread]
+    for part in parts:
+        bound += part
+    return bound
+
+
+def elementary_error(model: RoundingModel, name: str, sizes: Any) -> Any:
+    """The largest error of one call of an elementary function with results of these sizes: a fresh array, without η."""
+    few = sizes.size <= FEW and not model.low_precision
+    return (_binades(sizes) if few else sizes) * model.elementary(name)
