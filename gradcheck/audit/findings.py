@@ -116,8 +116,8 @@ class Catch:
 class Sensitivity:
     """The smallest reported error of one output in one dtype, off at every element (`all`) or at the `largest` alone.
 
-    roundoffs: over all cases; per_root: over those whose longest sum has n >= 2 terms, in units of √n roundoffs (None
-    where there are none). inf: no error is reported with enough seeds.
+    roundoffs: over all cases; per_root: over those where the output comes through a reduction of length n >= 2 (see
+    ``lengths``), in units of √n roundoffs (None where there are none). inf: no error is reported with enough seeds.
     """
 
     dtype: str
@@ -128,7 +128,7 @@ class Sensitivity:
 
     @property
     def reached(self) -> bool:
-        """At most 8 roundoffs element by element, 4·√n for a sum of n terms."""
+        """At most 8 roundoffs element by element, 4·√n for a reduction of length n."""
         return self.roundoffs <= 8.0 if self.per_root is None else self.per_root <= 4.0
 
 

@@ -99,11 +99,11 @@ def _of_one_seed(trials: Trials, shown: list[int], enough: dict[Key, float]) -> 
 def _of_one_trial(trial: Trial, best: dict[Key, float], enough: dict[Key, float]) -> Iterator[tuple[Key, float]]:
     if not trial.ran:
         return
-    n = 1 if trial.reference.elementwise else trial.longest_sum
-    units = {False: 1.0, True: math.sqrt(n)} if n > 1 else {False: 1.0}
     for output, place in product(trial.observed.outputs, PLACES):
         if trial.observed.dtypes[output] not in FORMATS:
             continue  # whole numbers are compared exactly
+        n = trial.length_of(output)
+        units = {False: 1.0, True: math.sqrt(n)} if n > 1 else {False: 1.0}
         keys = {(output, place, summed): unit for summed, unit in units.items()}
         known = {key: best.get(key, math.inf) for key in keys}
         if all(known[key] <= max(enough.get(key, 0.0), 1.0 / keys[key]) for key in keys):

@@ -9,19 +9,17 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
-from unittest import mock
 
-from gradcheck.arithmetic import RoundingModel
+from gradcheck.audit.lengths import lengths
 from gradcheck.audit.limits import patience, time_limit
 from gradcheck.audit.reached import Lines, traced
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus
 from gradcheck.cases.draw import elements
-from gradcheck.cases.inputs import arguments_of
+from gradcheck.cases.inputs import arguments_of, cotangents_of
 from gradcheck.reference.evaluate import gradient_name
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.run import Observed, run_case
@@ -47,7 +45,6 @@ class Trial:
         self.case = case
         self._judge = judge
         self._ledger = ledger
-        self._terms: list[int] = []
         self._lines: Lines = set()
 
     @cached_property
@@ -82,7 +79,7 @@ class Trial:
         """The true bounds, and the processor time that they took."""
         own = replace(self.reference)  # one that nobody has evaluated here yet: all its lines are run
         start = time.process_time()
-        with _counted_sums() as self._terms, traced(self._lines):
+        with traced(self._lines):
             bounds = bounds_of(own, self.case, self.arguments, self.observed)
         return bounds, time.process_time() - start
 
@@ -91,10 +88,18 @@ class Trial:
         """The lines of the reference's formulas that this case runs; none where PyTorch did not run."""
         return self._lines if self.bounds else set()
 
-    @property
-    def longest_sum(self) -> int:
-        """The largest number of terms that the reference adds up in this case; 1 where it has no sum."""
-        return max(self._terms, default=1) if self.bounds else 1
+    @cached_property
+    def _lengths(self) -> dict[str, int]:
+        return lengths(self.reference, self.arguments | self.observed.drawn, cotangents_of(self.case))
+
+    def length_of(self, output: str) -> int:
+        """The length of the reduction whose result the output is (see ``lengths``); 1 where nothing is added up.
+
+        Outputs of other modes than backward count by the longest of all that backward has.
+        """
+        if not self.ran or self.reference.elementwise:
+            return 1
+        return self._lengths[output] if output in self._lengths else max(self._lengths.values(), default=1)
 
     def bounds_by(self, reference: Reference) -> Bounds:
         """The bounds that another reference yields for the same call; a wrong one may give rise to warnings.
@@ -137,20 +142,6 @@ class Trial:
     def is_bad(self, verdict: Verdict) -> bool:
         """Whether ``gradcheck verify`` would exit with status 1 because of it."""
         return verdict.status in BAD and self._ledger.match(verdict) is None
-
-
-@contextmanager
-def _counted_sums() -> Iterator[list[int]]:
-    """The numbers of terms of all sums that are bounded in the body."""
-    terms: list[int] = []
-    factor = RoundingModel.sum_factor
-
-    def counted(model: RoundingModel, number: int) -> float:
-        terms.append(number)
-        return factor(model, number)
-
-    with mock.patch.object(RoundingModel, "sum_factor", counted):
-        yield terms
 
 
 class Trials:

@@ -105,7 +105,10 @@ def test_softplus_is_sensitive_to_8_roundoffs(dtype: str) -> None:
 
 def test_the_sensitivity_of_a_sum_counts_by_the_root_of_its_length() -> None:
     found = sensitivities(reference_named("nn.functional.linear"), "float32", 20, [0])
-    assert all(line.per_root is not None and line.per_root < line.roundoffs for line in found)
+    assert all(line.per_root is not None for line in found)
+    # Of one row, grad[bias] is what came in; of n, the first error that shows is larger, but by far less than √n.
+    assert any(line.roundoffs < line.per_root for line in found if line.output == "grad[bias]")
+    assert any(line.roundoffs > line.per_root for line in found if line.output == "value")
     assert not Sensitivity("float32", "value", "all", 2.0, per_root=4.5).reached
 
 
