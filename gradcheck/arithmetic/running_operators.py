@@ -18,7 +18,7 @@ from gradcheck.arithmetic.running import Bounded, finish, lift, reach, repair, t
 from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
 from gradcheck.arithmetic.running_operands import Rule, unary
 from gradcheck.arithmetic.running_power import power as power_of
-from gradcheck.arithmetic.ulps import FEW, with_rounding
+from gradcheck.arithmetic.ulps import few, with_rounding
 
 __all__ = [
     "add", "divide", "is_power_of_two", "multiply", "power", "same_error", "sign", "sqrt", "square", "subtract",
@@ -90,7 +90,7 @@ def top_of_product(m: RoundingModel, a: Bounded, b: Bounded) -> float:
 
 def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
     """u·|a·b| + η + |a|·β_b + β_a·(|b| + β_b), in as few passes over large arrays as there are."""
-    if value.size <= FEW:
+    if few(m, value):
         return _bound_of_small_product(m, value, a, b)
     if b.bound is None or b.value.size > a.value.size:
         a, b = b, a

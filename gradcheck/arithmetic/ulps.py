@@ -17,7 +17,7 @@ import numpy as np
 
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 
-__all__ = ["FEW", "elementary_error", "half_ulps", "with_rounding"]
+__all__ = ["FEW", "elementary_error", "few", "half_ulps", "with_rounding"]
 
 FEW = 1 << 9
 """Up to so many elements are looked at one by one; of more, roundings are counted by u·|result|, which is faster."""
@@ -31,10 +31,18 @@ def _binades(sizes: Any) -> Any:
     return ((np.asarray(sizes) * UPWARD).view(np.int64) & _EXPONENT_BITS).view(np.float64)
 
 
+def few(model: RoundingModel, results: Any) -> bool:
+    """Whether each of the results is looked at by itself.
+
+    Not in 16-bit arithmetic: `coarse` kernels round more often than a formula says.
+    """
+    return bool(results.size <= FEW) and not model.low_precision
+
+
 def half_ulps(model: RoundingModel, sizes: Any) -> Any:
     """The largest error of one rounding of a result up to each size, and of the carrier's: a fresh array, without η.
 
-    16-bit arithmetic keeps u·size: `coarse` kernels round more often than a formula says.
+    In 16-bit arithmetic u·size, as for many elements.
     """
     if model.low_precision:
         return sizes * model.unit
@@ -49,10 +57,10 @@ def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any) -> Any:
 
     sizes: |value|; spreads: up to two arrays that broadcast to it, None counts as zero. A fresh array.
     """
-    few = sizes.size <= FEW and not model.low_precision
+    by_half_ulps = few(model, sizes)
     parts = [spread for spread in spreads if spread is not None]
-    if not few or not parts:
-        bound = half_ulps(model, sizes) if few else sizes * model.unit
+    if not by_half_ulps or not parts:
+        bound = half_ulps(model, sizes) if by_half_ulps else sizes * model.unit
     else:
         spread = parts[0] if len(parts) == 1 else parts[0] + parts[1]
         bound, parts = half_ulps(model, sizes + spread), [spread]
@@ -63,5 +71,4 @@ def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any) -> Any:
 
 def elementary_error(model: RoundingModel, name: str, sizes: Any) -> Any:
     """The largest error of one call of an elementary function with results of these sizes: a fresh array, without η."""
-    few = sizes.size <= FEW and not model.low_precision
-    return (_binades(sizes) if few else sizes) * model.elementary(name)
+    return (_binades(sizes) if few(model, sizes) else sizes) * model.elementary(name)
