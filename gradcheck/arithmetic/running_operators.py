@@ -31,9 +31,7 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
         """a ± b; the terms' bounds add up."""
         value = combine(a.value, b.value)
         # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
-        bound = with_rounding(m, size_of(value), a.bound, b.bound)
-        if m.least:
-            bound += m.eta
+        bound = with_rounding(m, size_of(value), a.bound, b.bound, eta=m.eta if m.least else 0.0)
         return finish(m, value, bound, a, b, top=top_of_sum(m, a, b))
 
     return rule
@@ -116,9 +114,7 @@ def _bound_of_small_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded
     """The same with half an ulp for u·|a·b|."""
     of_a = None if a.bound is None else a.bound * reach(b)
     of_b = None if b.bound is None else a.magnitude * b.bound
-    bound = with_rounding(m, size_of(value), of_a, of_b)
-    bound += m.eta
-    return bound
+    return with_rounding(m, size_of(value), of_a, of_b, eta=m.eta)
 
 
 def _zero_times_infinity(a: Bounded, b: Bounded) -> Any:
@@ -140,8 +136,7 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         spread = total(magnitude * b.bound, a.bound) / _least(b)
     elif a.bound is not None:
         spread = a.bound / b.magnitude
-    bound = with_rounding(m, magnitude, spread)
-    bound += m.eta
+    bound = with_rounding(m, magnitude, spread, eta=m.eta)
     if b.is_root and a.bound is None and a.value.ndim == 0 and a.value == 1.0:
         bound += magnitude * m.reciprocal_root
     top = math.inf
@@ -200,8 +195,7 @@ def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
         spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
         spread = nan_below(a, 0.0, np.less, spread)
-    bound = with_rounding(m, root, spread)
-    bound += m.eta
+    bound = with_rounding(m, root, spread, eta=m.eta)
     root = finish(m, value, bound, a, pole=everywhere, uncertain=lambda: below(a, 0.0, np.less))
     root.is_root = True
     return root

@@ -52,18 +52,21 @@ def half_ulps(model: RoundingModel, sizes: Any) -> Any:
     return errors
 
 
-def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any) -> Any:
-    """The sum of ``spreads``, what the operands' bounds come to in the result, and one rounding, without η.
+def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any, eta: float = 0.0) -> Any:
+    """The sum of ``spreads``, what the operands' bounds come to in the result, of one rounding, and of ``eta``.
 
     sizes: |value|; spreads: up to two arrays that broadcast to it, None counts as zero. A fresh array.
     """
-    by_half_ulps = few(model, sizes)
     parts = [spread for spread in spreads if spread is not None]
-    if not by_half_ulps or not parts:
-        bound = half_ulps(model, sizes) if by_half_ulps else sizes * model.unit
+    if not few(model, sizes):
+        bound = sizes * model.unit
+    elif not parts:
+        bound = half_ulps(model, sizes)
     else:
-        spread = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-        bound, parts = half_ulps(model, sizes + spread), [spread]
+        parts = [parts[0] if len(parts) == 1 else parts[0] + parts[1]]
+        bound = half_ulps(model, sizes + parts[0])
+    if eta:
+        bound += eta
     for part in parts:
         bound += part
     return bound
