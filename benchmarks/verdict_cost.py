@@ -2,13 +2,13 @@
 
     python benchmarks/verdict_cost.py [--operation layer_norm]… [--dtype float32]… [--rounds 15] [--markdown]
 
-One process, one thread. All that is compared is timed in turn, round by round, and the least time of each counts: other
-work on the machine only ever adds. A verdict is that of a prepared case, whose inputs are drawn: PyTorch's forward and
-backward on fresh tensors, the reference with its bounds, and the comparison; ``judging`` is the last two alone, and
-``plain`` the reference in plain float64 in the same blocks, what is left when bounds cost nothing; and ``drawn`` the
-whole with inputs drawn anew. Large arrays are worked in compiled loops where numba is installed (the second line of the
-output says so); GRADCHECK_FAST=0 shows what NumPy alone takes. gradcheck knows float64 only, and runs where it takes a
-few seconds at most.
+One process, one thread, and the time that the processor worked for it. All that is compared is timed in turn, round by
+round, and the least time of each counts: other work on the machine only ever adds. A verdict is that of a prepared
+case, whose inputs are drawn: PyTorch's forward and backward on fresh tensors, the reference with its bounds, and the
+comparison; ``judging`` is the last two alone, and ``plain`` the reference in plain float64 in the same blocks, what is
+left when bounds cost nothing; and ``drawn`` the whole with inputs drawn anew. Large arrays are worked in compiled loops
+where numba is installed (the second line of the output says so); GRADCHECK_FAST=0 shows what NumPy alone takes.
+gradcheck knows float64 only, and runs where it takes a few seconds at most.
 """
 
 from __future__ import annotations
@@ -168,9 +168,9 @@ def least_seconds(jobs: dict[str, Work], rounds: int) -> dict[str, float]:
 def _least(job: Work, repeats: int) -> float:
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         job()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 
