@@ -133,7 +133,9 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         return _scale(m, a, 1.0 / float(b.value), value)
     magnitude, spread = size_of(value), None
     if b.bound is not None:
-        spread = total(magnitude * b.bound, a.bound) / _least(b)
+        least = _least(b)
+        # Not |a/b|·β_b first: of small numbers that is lost to underflow, and 1/b may be large.
+        spread = total(magnitude * (b.bound / least), None if a.bound is None else a.bound / least)
     elif a.bound is not None:
         spread = a.bound / b.magnitude
     bound = with_rounding(m, magnitude, spread, eta=m.eta)

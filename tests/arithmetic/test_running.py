@@ -93,6 +93,12 @@ def test_errors_of_operands_add_up() -> None:
     assert between(bounds(f32(4.0, bound=[1.0]) * 1.0)[0], 1.0)
 
 
+def test_the_error_of_a_divisor_is_not_lost_to_underflow() -> None:
+    """1e-315 / (1e-11 ± 1e-20) is off by a part in 1e9, although 1e-304·1e-20 is zero."""
+    quotient = lift_array(np.array([1e-315]), F64) / Bounded(np.array([1e-11]), np.array([1e-20]), F64)
+    assert between(bounds(quotient)[0], 1e-315 / 1e-11 * 1e-9)
+
+
 def test_functions_enlarge_errors_by_their_steepest_slope() -> None:
     wide = f32(2.0, bound=[1.0])
     assert bounds(np.exp(wide))[0] >= math.exp(3.0) - math.exp(2.0)

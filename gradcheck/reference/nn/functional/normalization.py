@@ -196,7 +196,8 @@ def local_response_norm(x: Any, *, size: int, alpha: Any = 1e-4, beta: Any = 0.7
         for_divisor = stored(-g * stored(stored(value) / divisor))
         for_base = stored(for_divisor * stored(beta * stored(np.power(base, beta - 1.0))))
         for_square = stored(_window_sum(stored(for_base * alpha) / size, after, before))
-        return {"x": stored(g / divisor) + 2.0 * stored(for_square * x)}
+        for_factor = stored(for_square * x)  # of each x of x·x: one after the other they join the quotient's gradient
+        return {"x": stored(stored(g / divisor) + for_factor) + for_factor}
 
     return value, local_response_vjp
 
