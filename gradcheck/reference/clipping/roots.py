@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, number
+from gradcheck.arithmetic.carrier import float64_of
 from gradcheck.arithmetic.model import UPWARD
 from gradcheck.errors import ContractError
 
@@ -39,5 +40,5 @@ def _rising(x: Any, function: Callable[[Any], Any]) -> Any:
     if not np.any(at_zero):
         return whole
     end = function(Bounded(np.where(at_zero, high, 1.0), None, x.model))
-    reach = np.maximum(end.value + end.full_bound(), whole.value) * UPWARD
+    reach = float64_of(np.maximum(end.value + end.full_bound(), whole.value) * UPWARD)
     return Bounded(whole.value, np.where(at_zero, reach, whole.full_bound()), x.model)
