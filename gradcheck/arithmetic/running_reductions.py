@@ -10,7 +10,13 @@ import numpy as np
 
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded
-from gradcheck.arithmetic.running_sums import ORDERED_ELEMENTS, in_worst_order
+from gradcheck.arithmetic.running_sums import (
+    CERTAIN_TERMS,
+    ORDERED_ELEMENTS,
+    SAMPLED_ELEMENTS,
+    in_worst_order,
+    seem_alike,
+)
 
 __all__ = ["finish_sum", "mean", "reduced_size", "sum_of"]
 
@@ -26,7 +32,8 @@ def reduced_size(shape: tuple[int, ...], axis: Any) -> int:
 def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1, batch: int = 1) -> Bounded:
     """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds.
 
-    Of few terms their sizes are looked at, and no partial sum is taken for larger than it can be. blocks: of how many
+    Of few terms their sizes are looked at: no partial sum is taken for larger than it can be, and no roundings for
+    independent that are not; of more, this only where some are seen to be alike. blocks: of how many
     blocks of rows this is one; batch: how many arrays are stacked in this one, each of few terms or many by itself.
     """
     model, terms = a.model, reduced_size(a.shape, axis)
@@ -34,8 +41,8 @@ def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int 
     factor = model.sum_factor(blocks * terms)
     value, magnitude, spread = a.sums(axis, keepdims)
     bound = magnitude * factor
-    if blocks == 1 and terms > 1 and 0 < value.size * terms <= ORDERED_ELEMENTS * batch:
-        bound = np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
+    if blocks == 1 and terms > 1 and 0 < value.size * terms <= SAMPLED_ELEMENTS * batch:
+        bound = _looked_at(a, axis, keepdims, magnitude, bound, few=value.size * terms <= ORDERED_ELEMENTS * batch)
     if spread is not None:
         bound = bound + spread * (1.0 + factor)
     if model.least:  # what is added up may be flushed on the way
@@ -46,6 +53,25 @@ def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int 
         return np.any(~np.isfinite(a.value), **options)
 
     return finish_sum(model, value, magnitude, bound, spread, special, top)
+
+
+def _looked_at(a: Bounded, axis: Any, keepdims: bool, magnitude: Any, bound: Any, few: bool) -> Any:
+    """The bound of the rounding after a look at the terms: at all of few ones, at some of more, and then at all of
+    those sums that seem to add one number again and again."""
+    model: RoundingModel = a.model
+    if few and model.low_precision:
+        return np.fmin(bound, in_worst_order(model, a.magnitude, axis, keepdims))
+    exact = a.bound is None
+    if not few:
+        if model.low_precision or reduced_size(a.shape, axis) <= CERTAIN_TERMS:
+            return bound
+        seem = seem_alike(model, a.magnitude, np.asarray(magnitude), axis, keepdims, exact)
+        if not seem.any():
+            return bound
+    # A zero that is uncertain may be as large as its bound: only a certain one is added without rounding.
+    sizes = a.magnitude if exact else np.maximum(a.magnitude, a.bound)
+    ordered = in_worst_order(model, sizes, axis, keepdims, exact)
+    return np.where(np.isnan(ordered) if few else np.isnan(ordered) | ~seem, bound, ordered)
 
 
 def finish_sum(

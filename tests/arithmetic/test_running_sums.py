@@ -56,7 +56,7 @@ GROWN = Fraction(1) + Fraction(1, 1 << 13)
 
 
 def of_one_sum(model: RoundingModel, terms: Any) -> float:
-    return float(in_worst_order(model, np.asarray(terms, dtype=np.float64), None, False))
+    return float(in_worst_order(model, np.asarray(terms, dtype=np.float64), None, False, exact=True))
 
 
 def equal(got: float, expected: float, model: RoundingModel, terms: int) -> bool:
@@ -157,3 +157,48 @@ def test_many_terms_are_not_put_in_order() -> None:
 
 def test_no_sums_at_all_have_no_terms_to_put_in_order() -> None:
     assert np.sum(Bounded(np.ones((0, 5)), None, F32), axis=1).shape == (0,)
+
+
+# Tiny beside the sum, and no multiple of its spacing: what is rounded off is the same each time.
+ALIKE = np.array([3000.0, *np.full(250, np.float32(0.3553))])
+
+
+def added_one_by_one(terms: np.ndarray) -> float:
+    """The error of the sum in float32."""
+    exact = sum((Fraction(float(term)) for term in terms), Fraction(0))
+    return abs(float(Fraction(float(np.add.accumulate(terms.astype(np.float32))[-1])) - exact))
+
+
+@pytest.mark.parametrize("rows", [1, 8], ids=["few", "sampled"])
+@pytest.mark.parametrize("spread", [0.0, 1e-7], ids=["equal", "nearly equal"])
+def test_like_terms_are_rounded_alike(rows: int, spread: float) -> None:
+    """The probable bound of independent roundings does not hold; that of roundings of a cell does."""
+    terms = np.concatenate([ALIKE[:1], ALIKE[1:] * (1.0 + spread * np.abs(Bits("near").scaled(-1, 1, 250)))])
+    terms = terms.astype(np.float32).astype(np.float64)
+    stacked = np.stack([terms] * rows)
+    error, independent = added_one_by_one(terms), LAMBDA * math.sqrt(250) * float(half_ulp(Fraction(3000)))
+    assert independent < error
+    for own in (None, np.zeros(stacked.shape)):
+        bound = np.sum(Bounded(stacked, own, F32), axis=1).bound
+        assert (error <= bound).all()
+        assert (bound <= 250 * F32.unit * terms.sum()).all()
+
+
+def test_each_cell_counts_by_itself() -> None:
+    """Cells of 1, 20 and 40 terms beside a large one: √(1² + 20² + 40²)·h."""
+    sizes = [3000.0, 0.1, *[0.2] * 20, *[0.3] * 40]
+    h = float(half_ulp(Fraction(3000)))
+    assert equal(of_one_sum(F32, sizes), 61.0 * h * float(GROWN) ** 0.5, F32, 62)
+    sizes += [0.001 * k + 0.0004 for k in range(400, 900)]  # all apart
+    assert equal(
+        of_one_sum(F32, sizes), LAMBDA * math.sqrt(1 + 20**2 + 40**2 + 500) * h * float(GROWN) ** 0.5, F32, 562
+    )
+
+
+@pytest.mark.parametrize("added", [0.0, 2.0], ids=["zero", "multiples of the spacing"])
+def test_what_is_added_exactly_is_not_alike(added: float) -> None:
+    apart = [3000.0, *np.arange(400.0, 500.0) / 1000.0]
+    several = of_one_sum(F32, [*apart, *[added] * 200])
+    assert several < LAMBDA * math.sqrt(300) * float(half_ulp(Fraction(3000))) * float(GROWN) ** 2
+    stacked = np.tile([*apart, *[added] * 200], (4, 1))
+    assert (np.sum(Bounded(stacked, None, F32), axis=1).bound == stacked.sum(axis=1) * F32.sum_factor(301)).all()
