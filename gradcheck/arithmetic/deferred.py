@@ -85,6 +85,7 @@ class Deferred(Bounded):
         self.model = model
         self.top = top
         self.is_root = False
+        self.nonnegative = False
         self.noted = noted
         self.rules = rules
 
@@ -179,11 +180,13 @@ def deferred(number: Any) -> Any:
         return number
     kept = Deferred(number.model, number.shape, number.top, None, 0)
     kept._value, kept._bound, kept._magnitude = number.value, number.bound, number._magnitude
-    kept.is_root = number.is_root
+    kept.is_root, kept.nonnegative = number.is_root, number.nonnegative
     return kept
 
 
-def _put_off(m: RoundingModel, top: float, noted: Noted, *operands: Bounded) -> Deferred | None:
+def _put_off(
+    m: RoundingModel, top: float, noted: Noted, *operands: Bounded, nonnegative: bool = False
+) -> Deferred | None:
     """The number that a rule gives, unless its numbers have to be looked at."""
     if not top <= m.safe or any(operand.model.carries_wide for operand in operands):
         return None
@@ -195,11 +198,14 @@ def _put_off(m: RoundingModel, top: float, noted: Noted, *operands: Bounded) -> 
             if operand.noted is not None:
                 operand.compute()
         rules = 1
-    return Deferred(m, shape, top, noted, rules)
+    result = Deferred(m, shape, top, noted, rules)
+    result.nonnegative = nonnegative
+    return result
 
 
 def _add(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
-    return _put_off(m, top_of_sum(m, a, b), lambda tape: tape.add(a, b), a, b)
+    known = a.nonnegative and b.nonnegative
+    return _put_off(m, top_of_sum(m, a, b), lambda tape: tape.add(a, b), a, b, nonnegative=known)
 
 
 def _subtract(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
@@ -210,7 +216,8 @@ def _multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
     for number, factor in ((a, b), (b, a)):
         if not isinstance(factor, Deferred) and is_power_of_two(factor):
             return _scale(m, number, float(factor.value))
-    return _put_off(m, top_of_product(m, a, b), lambda tape: tape.multiply(a, b), a, b)
+    known = a is b or (a.nonnegative and b.nonnegative)
+    return _put_off(m, top_of_product(m, a, b), lambda tape: tape.multiply(a, b), a, b, nonnegative=known)
 
 
 def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
@@ -218,11 +225,13 @@ def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
         return None
     if is_power_of_two(b):
         return _scale(m, a, 1.0 / float(b.value))
-    return _put_off(m, top_of_quotient(m, a, b), lambda tape: tape.divide(a, b), a, b)
+    known = a.nonnegative and b.nonnegative
+    return _put_off(m, top_of_quotient(m, a, b), lambda tape: tape.divide(a, b), a, b, nonnegative=known)
 
 
 def _scale(m: RoundingModel, a: Bounded, factor: float) -> Deferred | None:
-    return _put_off(m, top_of_scaled(m, a, factor), lambda tape: tape.scale(a, factor), a)
+    known = a.nonnegative and factor > 0.0
+    return _put_off(m, top_of_scaled(m, a, factor), lambda tape: tape.scale(a, factor), a, nonnegative=known)
 
 
 def _negative(m: RoundingModel, a: Bounded) -> Deferred | None:

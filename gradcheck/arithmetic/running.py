@@ -31,7 +31,7 @@ class Bounded(Composite):
     for most operations, that nothing can overflow.
     """
 
-    __slots__ = ("_magnitude", "bound", "is_root", "model", "top", "value")
+    __slots__ = ("_magnitude", "bound", "is_root", "model", "nonnegative", "top", "value")
     ufuncs: ClassVar[dict[Any, Any]] = {}
     functions: ClassVar[dict[Any, Any]] = {}
     priority = 1
@@ -45,6 +45,9 @@ class Bounded(Composite):
         self._magnitude: Any = None
         self.is_root = False
         """Whether this comes from ``np.sqrt``: its reciprocal is one function on accelerators."""
+        self.nonnegative = False
+        """Whether no number that the subject may have in its place is below 0, wherever |value| - bound is: a square is
+        not, nor a sum of squares, and rounding, which is monotone, keeps that."""
 
     def __repr__(self) -> str:
         return f"Bounded({self.value!r} ± {self.bound!r})"
@@ -93,9 +96,14 @@ class Bounded(Composite):
         top = max(part.top for part in parts)
         return Bounded(function([part.value for part in parts], *rest, **kwargs), bound, self.model, top)
 
+    def at_least_zero(self, known: bool = True) -> Bounded:
+        """The same number, of which it is known, or not, that the subject's is never negative."""
+        self.nonnegative = known
+        return self
+
     def __gradcheck_stored__(self) -> Bounded:
         """One rounding to the storage format, where that is narrower than the format computed in."""
-        return self._rounded_to_store() if self.model.rounds_on_store else self
+        return self._rounded_to_store().at_least_zero(self.nonnegative) if self.model.rounds_on_store else self
 
     def _rounded_to_store(self) -> Bounded:
         store = self.model.store
@@ -160,7 +168,8 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
             exact = np.isinf(number) or model.work.holds(number)
             bound = None if exact else np.float64(abs(number) * model.work.roundoff * UPWARD + model.eta)
             top = abs(number) * 1.5 if math.isfinite(number) else math.inf
-            known = model._numbers[key] = Bounded(model.carrier(number), bound, model, top)
+            known = Bounded(model.carrier(number), bound, model, top).at_least_zero(math.copysign(1.0, number) > 0.0)
+            model._numbers[key] = known
         return known
     if isinstance(operand, Composite):
         raise operand._missing("arithmetic with a mask", {})

@@ -32,7 +32,8 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
         value = combine(a.value, b.value)
         # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
         bound = with_rounding(m, size_of(value), a.bound, b.bound, eta=m.eta if m.least else 0.0)
-        return finish(m, value, bound, a, b, top=top_of_sum(m, a, b))
+        result = finish(m, value, bound, a, b, top=top_of_sum(m, a, b))
+        return result.at_least_zero(combine is np.add and a.nonnegative and b.nonnegative)
 
     return rule
 
@@ -55,13 +56,14 @@ def _scale(m: RoundingModel, a: Bounded, factor: float, value: Any) -> Bounded:
     """Multiplication by a power of two: exact but for underflow and overflow."""
     size = abs(factor)
     bound = None if a.bound is None else a.bound * size
+    known = a.nonnegative and factor > 0.0
     if size < 1.0:
         bound = np.float64(m.eta) if bound is None else bound + m.eta
     top = top_of_scaled(m, a, factor)
     if size > 1.0 and not top <= m.safe and not np.abs(value).max(initial=0.0) <= m.largest:
         zeros = np.zeros(value.shape)
-        return Bounded(value, repair(m, np.asarray(value), total(zeros, bound), (a,)), m)
-    return Bounded(value, bound, m, top)
+        return Bounded(value, repair(m, np.asarray(value), total(zeros, bound), (a,)), m).at_least_zero(known)
+    return Bounded(value, bound, m, top).at_least_zero(known)
 
 
 def top_of_scaled(m: RoundingModel, a: Bounded, factor: float) -> float:
@@ -78,7 +80,8 @@ def multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         return _scale(m, b, float(a.value), value)
     bound = _bound_of_product(m, value, a, b)
     top = top_of_product(m, a, b)
-    return finish(m, value, bound, a, b, top=top, uncertain=lambda: _zero_times_infinity(a, b))
+    product = finish(m, value, bound, a, b, top=top, uncertain=lambda: _zero_times_infinity(a, b))
+    return product.at_least_zero(a is b or (a.nonnegative and b.nonnegative))
 
 
 def top_of_product(m: RoundingModel, a: Bounded, b: Bounded) -> float:
@@ -144,7 +147,8 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     top = math.inf
     if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
         top = top_of_quotient(m, a, b)
-    return finish(m, value, bound, a, b, top=top, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
+    result = finish(m, value, bound, a, b, top=top, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
+    return result.at_least_zero(a.nonnegative and b.nonnegative)
 
 
 def top_of_quotient(m: RoundingModel, a: Bounded, b: Bounded) -> float:
@@ -189,16 +193,17 @@ def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
 
 
 def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
-    """√a, rounded once."""
+    """√a, rounded once; of a number that is never negative (a sum of squares) it is never NaN, however small it is."""
     value = np.sqrt(a.value)
     root = float64_of(value)
     spread = None
     if a.bound is not None:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
         spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
-        spread = nan_below(a, 0.0, np.less, spread)
+        spread = spread if a.nonnegative else nan_below(a, 0.0, np.less, spread)
     bound = with_rounding(m, root, spread, eta=m.eta)
-    root = finish(m, value, bound, a, pole=everywhere, uncertain=lambda: below(a, 0.0, np.less))
+    uncertain = None if a.nonnegative else lambda: below(a, 0.0, np.less)
+    root = finish(m, value, bound, a, pole=everywhere, uncertain=uncertain).at_least_zero(a.nonnegative)
     root.is_root = True
     return root
 

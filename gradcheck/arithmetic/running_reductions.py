@@ -52,7 +52,7 @@ def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int 
     def special() -> Any:
         return np.any(~np.isfinite(a.value), **options)
 
-    return finish_sum(model, value, magnitude, bound, spread, special, top)
+    return finish_sum(model, value, magnitude, bound, spread, special, top).at_least_zero(a.nonnegative)
 
 
 def _looked_at(a: Bounded, axis: Any, keepdims: bool, magnitude: Any, bound: Any, few: bool) -> Any:

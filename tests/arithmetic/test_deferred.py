@@ -45,6 +45,7 @@ EXPRESSIONS: dict[str, Callable[..., Any]] = {
     "w·z": lambda x, y, w, r, z: w * z,
     "r·w·z": lambda x, y, w, r, z: r * w * z,
     "z²": lambda x, y, w, r, z: np.square(z),
+    "√Σ z²": lambda x, y, w, r, z: np.sqrt(np.sum(z * z * 1e-40 + 0.0, axis=-1)),
     "0.1·x": lambda x, y, w, r, z: 0.1 * x,
     "x/3": lambda x, y, w, r, z: x / 3.0,
     "z/3": lambda x, y, w, r, z: z / 3.0,

@@ -85,6 +85,20 @@ def test_errors_that_reach_a_pole_leave_nothing_certain() -> None:
     assert bounds(np.sqrt(f32(0.25, bound=[0.25]))) < [INF]
 
 
+def test_a_sum_of_squares_has_a_root_however_small_it_is() -> None:
+    """The squares may all be lost, and each one's error, in the subject: at worst the root is that of the errors."""
+    x, other = f32(1e-23, -3e-23), f32(1e-23, 1e-23)
+    squares = np.sum(x * x)
+    root = np.sqrt(stored(squares / 2 * 3.0 + 0.0))
+    assert squares.value < squares.bound
+    assert root.value + np.sqrt(1.5 * squares.bound) < root.value + root.bound < INF
+    for kept in (np.square(x), x * x + squares, squares * squares, squares / squares, np.sqrt(squares), 2.0 * squares):
+        assert kept.nonnegative
+    for lost in (np.sum(x * other), x * x - other * other, -squares, squares * -2.0, squares + x, squares / x, x * 2.0):
+        assert not lost.nonnegative
+    assert np.isinf(np.sqrt(squares - 0.0).full_bound())
+
+
 def test_infinite_bounds_stay_infinite() -> None:
     unknown = f32(1.0, bound=[INF])
     one = f32(1.0)
