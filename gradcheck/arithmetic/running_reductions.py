@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.model import RoundingModel
-from gradcheck.arithmetic.running import Bounded
+from gradcheck.arithmetic.running import Bounded, reach
 from gradcheck.arithmetic.running_sums import (
     CERTAIN_TERMS,
     ORDERED_ELEMENTS,
@@ -69,8 +69,7 @@ def _looked_at(a: Bounded, axis: Any, keepdims: bool, magnitude: Any, bound: Any
         if not seem.any():
             return bound
     # A zero that is uncertain may be as large as its bound: only a certain one is added without rounding.
-    sizes = a.magnitude if exact else np.maximum(a.magnitude, a.bound)
-    ordered = in_worst_order(model, sizes, axis, keepdims, exact)
+    ordered = in_worst_order(model, reach(a), axis, keepdims, exact)
     return np.where(np.isnan(ordered) if few else np.isnan(ordered) | ~seem, bound, ordered)
 
 

@@ -16,8 +16,9 @@ nearly so. Terms in one cell of the grid of h(T_n), half an ulp of the whole sum
 alike: their roundings are one random number, of size Σ h over the cell. Those of different cells are what the theorem
 wants, mean independent and of known largest size, and it gives λ·√(Σ over cells (Σ h)²), or Σ h where that is smaller.
 Terms known exactly that are multiples of 2h(T_n) stay out of it, since adding them is exact while a sum stays within
-its binade; and so does zero. Equal terms on different sides of a cell's edge count as two cells, which λ makes up for.
-Not in 16-bit arithmetic, where h(T_n) is larger than most terms of a long sum.
+its binade; and so does zero. Of a term smaller than h no more is lost than the term, since fl(s + t) is no farther from
+s + t than s is: the first cell counts Σ min(h, t). Equal terms on different sides of a cell's edge count as two cells,
+which λ makes up for. Not in 16-bit arithmetic, where h(T_n) is larger than most terms of a long sum.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def _of_like_terms(
         alike &= np.fmod(added[:, 1:], spacing) != 0.0
     if not alike.any():
         return roundings
+    roundings = np.minimum(roundings, added)
     begins = np.ones(added.shape, dtype=bool)
     np.logical_not(alike, out=begins[:, 1:])
     together = np.zeros(added.shape)
@@ -124,7 +126,8 @@ def seem_alike(
     one, other = sample[:, 0 : 2 * pairs : 2], sample[:, 1 : 2 * pairs : 2]
     with np.errstate(all="ignore"):
         spacing = _spacing(model, totals.reshape(-1, 1))
-        near = (np.abs(one - other) <= 0.5 * spacing) & (one > 0.0)
+        # All of the smaller ones together lose less, n·h/128, than n independent roundings of h.
+        near = (np.abs(one - other) <= 0.5 * spacing) & (one > spacing * 2.0**-8)
         if exact:
             near &= np.fmod(one, spacing) != 0.0
     return (np.count_nonzero(near, axis=1) > 1).reshape([1 if a is None else shape[a] for a in sums])

@@ -195,6 +195,17 @@ def test_each_cell_counts_by_itself() -> None:
     )
 
 
+def test_what_is_tiny_loses_no_more_than_itself() -> None:
+    """All of it, for certain, where it is added to a large sum; in the first cell as elsewhere."""
+    h = float(half_ulp(Fraction(3000)))
+    sizes = np.array([3000.0, *[0.375 * h] * 100, *[0.001 * k + 0.0004 for k in range(400, 900)]], dtype=np.float32)
+    least = LAMBDA * math.sqrt(37.5**2 + 500) * h
+    assert least <= of_one_sum(F32, sizes) <= least * float(GROWN)
+    one_by_one = np.full(101, 0.375 * h, dtype=np.float32)
+    one_by_one[0] = 3000.0
+    assert added_one_by_one(one_by_one.astype(np.float64)) <= of_one_sum(F32, one_by_one)
+
+
 @pytest.mark.parametrize("added", [0.0, 2.0], ids=["zero", "multiples of the spacing"])
 def test_what_is_added_exactly_is_not_alike(added: float) -> None:
     apart = [3000.0, *np.arange(400.0, 500.0) / 1000.0]

@@ -33,7 +33,7 @@ def _blocks_as_of_many_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks here are so small that they would have the bounds of few numbers, which look at each of them; and
     there are none so small where compiled loops put rules off."""
     monkeypatch.setattr(evaluate, "kernels", lambda: None)
-    monkeypatch.setattr("gradcheck.arithmetic.running_reductions.ORDERED_ELEMENTS", 0)
+    monkeypatch.setattr("gradcheck.arithmetic.running_reductions.SAMPLED_ELEMENTS", 0)
     monkeypatch.setattr("gradcheck.arithmetic.ulps.FEW", 0)
 
 
