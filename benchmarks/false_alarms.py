@@ -4,7 +4,7 @@
 
 Runs the corpora of growing seeds over all operations and dtypes until so many verdicts are given, and prints how many
 of them deviate (or raise) beyond the ledger of known deviations, each with its replay line as soon as it is seen. Exit
-status 1 if any does.
+status 1 if any does. Ctrl-C ends the run and prints what was seen.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import multiprocessing
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -63,7 +65,7 @@ def tasks(names: tuple[str, ...], seed: int) -> Iterator[Task]:
 def results(waiting: Iterator[Task], jobs: int) -> Iterator[tuple[Counter[str], list[str]]]:
     """Results in the order in which they come, a few tasks ahead of the one who asks."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         running: set[Future[Any]] = {pool.submit(judge_corpus, next(waiting)) for _ in range(2 * jobs)}
         try:
             while True:
@@ -85,7 +87,7 @@ def main() -> int:
     console, start = Console(highlight=False), time.perf_counter()
     statuses, alarms = Counter[str](), []
     columns = (TextColumn("verdicts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar, suppress(KeyboardInterrupt):
         line = bar.add_task("", total=options.verdicts)
         for counted, found in results(tasks(tuple(options.names), options.seed), options.jobs):
             statuses += counted
