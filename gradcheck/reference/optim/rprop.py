@@ -52,9 +52,12 @@ def rprop(
     # A product with zero is zero, whatever the rounding error of others near zero.
     silent = (grad == 0.0) | (state.prev == 0.0)
     agreement = np.where(silent, np.zeros_like(grad), stored(grad * state.prev))
-    factor = np.where(agreement > 0.0, up, np.where(agreement < 0.0, down, np.ones_like(grad)))
+    # Rounded, a product is 0 or has the sign that it has.
+    kept_sign = (agreement > 0.0) & (sgn(grad) == sgn(state.prev))
+    changed_sign = (agreement < 0.0) & (sgn(grad) != sgn(state.prev))
+    factor = np.where(kept_sign, up, np.where(changed_sign, down, np.ones_like(grad)))
     grown = stored(state.step_size * factor)
     # As clamp has it: at the ends the derivative is still that of the inside.
     step_size = np.where(grown < least, least, np.where(grown > most, most, grown))
-    kept = np.where(agreement < 0.0, np.zeros_like(grad), grad)
+    kept = np.where(changed_sign, np.zeros_like(grad), grad)
     return param - sgn(kept) * stored(step_size), RpropState(kept, step_size)
