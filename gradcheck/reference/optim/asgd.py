@@ -47,8 +47,8 @@ def asgd(
 
     θ ← θ·(1 - λ·η) - η·g, a ← a + μ·(θ - a), then η ← lr/(1 + λ·lr·t)^α and μ ← 1/max(1, t - t0). Variants: η and μ
     are kept in float32 whatever the parameter's dtype, η is lr at the first step, and for μ = 1 the average is copied;
-    foreach steps by η·(g + λ·θ), never copies (nor do capturable steps), and computes η in float32. Weight decay is
-    added to the gradient, after maximize has negated it, besides λ.
+    foreach steps by η·(g + λ·θ) and computes η in float32; it never copies, nor do capturable or compiled steps. Weight
+    decay is added to the gradient, after maximize has negated it, besides λ.
     """
     grad = -grad if maximize else grad
     if nonzero(weight_decay):
@@ -59,7 +59,7 @@ def asgd(
         ax = state.ax + stored(stored(param) - state.ax) * mu
     else:
         param = stored(param * (1.0 - lambd * eta)) + -eta * grad
-        copies = float(mu) == 1.0 and route != "capturable"
+        copies = float(mu) == 1.0 and route in ("loop", "differentiable")
         ax = stored(param) if copies else state.ax + stored(stored(stored(param) - state.ax) * mu)
     eta = lr / power(1.0 + lambd * lr * t, alpha)
     mu = 1.0 / larger(1.0, t - t0)

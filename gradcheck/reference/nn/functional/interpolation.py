@@ -210,7 +210,8 @@ def _antialiased(mode: str, side: int, points: int, scale: Any) -> Taps:
 
 
 def _area(x: Any, sides: tuple[int, ...], sizes: tuple[int, ...]) -> Any:
-    """The mean over windows from ⌊i·D/size⌋ to ⌈(i + 1)·D/size⌉, as adaptive_avg_pool takes it."""
+    """The mean over windows from ⌊i·D/size⌋ to ⌈(i + 1)·D/size⌉, as adaptive_avg_pool takes it: divided by each side of
+    the window in turn, but for a mean over everything, which is a stored sum divided."""
     taps, counts = [], []
     for side, points in zip(sides, sizes, strict=True):
         start = np.arange(points)[:, None] * side // points
@@ -218,17 +219,20 @@ def _area(x: Any, sides: tuple[int, ...], sizes: tuple[int, ...]) -> Any:
         source = np.arange(side)
         taps.append(taps_of(None, (source >= start) & (source < stop)))
         counts.append((stop - start)[:, 0].astype(np.float64))
-    count: Any = 1.0
-    for d, along in enumerate(counts):
-        count = count * along.reshape((1,) * d + (-1,) + (1,) * (len(sides) - d - 1))
-    total = combined(x, taps)
-    whole = math.prod(sizes) == 1  # a mean over everything, which is a stored sum divided
+    whole = math.prod(sizes) == 1
+
+    def shared(total: Any) -> Any:
+        if whole:
+            return total / float(math.prod(sides))
+        for d, along in enumerate(counts):
+            total = total / along.reshape((1,) * d + (-1,) + (1,) * (len(sides) - d - 1))
+        return total
 
     def interpolate_vjp(g: Any) -> dict[str, Any]:
-        share = g / count
-        return {"x": combined(share, [turned(along, side) for along, side in zip(taps, sides, strict=True)])}
+        return {"x": combined(shared(g), [turned(along, side) for along, side in zip(taps, sides, strict=True)])}
 
-    return (stored(total) if whole else total) / count, interpolate_vjp
+    total = combined(x, taps)
+    return shared(stored(total) if whole else total), interpolate_vjp
 
 
 def _upsample_inputs(draw: Any, dims: tuple[int, ...]) -> dict[str, Any]:

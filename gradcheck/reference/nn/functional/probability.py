@@ -43,7 +43,7 @@ def binary_cross_entropy(x: Any, target: Any, weight: Any = None, *, reduction: 
     """-(target·log x + (1 - target)·log(1 - x))·weight, both logarithms cut off at -100; x in [0, 1], shapes alike.
 
     PyTorch's conventions: the gradient of x divides by max(x·(1 - x), 1e-12) instead of following the cut; that of
-    the target, log(1 - x) - log x, is not cut, so it is ±inf at x = 0 and x = 1.
+    the target, -log(x/(1 - x)), is not cut, so it is ±inf at x = 0 and x = 1.
     """
     floor = number(-100.0, x)
     log_x, log_rest = np.log(x), np.log1p(-x)
@@ -54,7 +54,7 @@ def binary_cross_entropy(x: Any, target: Any, weight: Any = None, *, reduction: 
 
     def binary_cross_entropy_vjp(g: Any) -> dict[str, Any]:
         for_x = g * (x - target) / np.maximum((1.0 - x) * x, number(1e-12, x))
-        for_target = stored(stored(stored(np.log1p(-x)) - stored(np.log(x))) * g)
+        for_target = stored(-stored(np.log(x / (1.0 - x))) * g)
         if weight is not None:
             for_x, for_target = stored(for_x) * weight, stored(for_target * weight)
         if reduction == "mean":
