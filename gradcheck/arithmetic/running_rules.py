@@ -82,6 +82,7 @@ Bounded.functions |= {
     np.ones_like: _filled(1.0),
 }
 Mask.functions[np.where] = mask_where
+# Bounded cannot have it as a method: the rules of sums stand upon it.
 Bounded.__gradcheck_sum_over_batch__ = lambda a, axis, keepdims: sum_of(a, axis, keepdims, blocks=a.model.blocks)  # type: ignore[attr-defined]
 for _ufunc in (np.add, np.subtract, np.multiply, np.true_divide):
     Mask.ufuncs[_ufunc] = refuse_mask_arithmetic

@@ -9,20 +9,16 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded
 from gradcheck.cases.case import AXES, Case
-from gradcheck.cases.draw import elements
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.clipping.clipping import Clipping, bounded_clipping, gradients_of
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.clipping import Clipped, run_clipping
-from gradcheck.verdict.models import grades_of, model_of
+from gradcheck.verdict.models import grades_of, is_small, model_of
 from gradcheck.verdict.outputs import exact_verdict, fact_verdict, verdict, within_bound
 from gradcheck.verdict.verdict import Verdict
 
 __all__ = ["judge_clipped", "judge_clipping"]
-
-WIDE = 8192
-"""Elements of the largest gradient up to which the formula for a float64 subject is evaluated in a wider float."""
 
 
 def judge_clipping(
@@ -49,7 +45,7 @@ def judge_clipped(case: Case, entry: Clipping, arguments: dict[str, Any], clippe
     """The same of gradients that were clipped already."""
     if clipped.outcome == "unsupported":
         return [verdict(case, "total", "unsupported", words=clipped.words)]
-    wide = elements(case) <= WIDE
+    wide = is_small(case)
     grades = {grade: bounded_clipping(entry, arguments, model_of(case, grade, wide)) for grade in grades_of(case)}
     if arguments.get("error_if_nonfinite"):
         error = _judge_error(case, arguments, clipped, grades["agrees"]["total"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from gradcheck.errors import MissingRuleError, choices
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, stored_bound, worst_errors
-from gradcheck.verdict.models import grades_of, model_of, output_dtypes
+from gradcheck.verdict.models import grades_of, is_small, model_of, output_dtypes
 from gradcheck.verdict.oracles import oracle_outputs
 from gradcheck.verdict.outputs import verdict
 from gradcheck.verdict.verdict import Verdict
@@ -53,10 +52,6 @@ UNDECIDED = (
 INTEGERS = ("int64", "int32", "bool")
 """Dtypes of outputs that are not floats, whatever the dtype of the case."""
 
-WIDE_ELEMENTS = 1 << 13
-"""Elements of the largest array up to which the reference of a float64 subject is evaluated in a wider float: that
-takes NumPy without vector instructions and BLAS, ten times as long."""
-
 Bounds = dict[str, dict[str, Bounded]]
 """By grade and output: what the reference says."""
 
@@ -65,15 +60,11 @@ def bounds_of(operation: Reference, case: Case, arguments: dict[str, Any], obser
     """The outputs of the reference with their bounds; nothing where PyTorch did not run."""
     if observed.outcome != "ran":
         return {}
-    known, wide = arguments | observed.drawn, _is_small(case)
+    known, wide = arguments | observed.drawn, is_small(case)
     return {
         grade: oracle_outputs(operation, case, known, observed, model_of(case, grade, wide))
         for grade in grades_of(case)
     }
-
-
-def _is_small(case: Case) -> bool:
-    return max((math.prod(spec.shape) for spec in case.specs.values()), default=1) <= WIDE_ELEMENTS
 
 
 def judge_against(

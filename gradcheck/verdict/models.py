@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 
 from gradcheck.arithmetic import RoundingModel, rounding_model
 from gradcheck.cases.case import Case
@@ -10,7 +11,7 @@ from gradcheck.cases.settings import words_of
 from gradcheck.formats import format_named
 from gradcheck.subject.matrix_products import products_of
 
-__all__ = ["LOWERED", "grades_of", "lowered", "model_at", "model_of", "output_dtypes"]
+__all__ = ["LOWERED", "grades_of", "is_small", "lowered", "model_at", "model_of", "output_dtypes"]
 
 LOWERED = (
     "nn.functional.conv*", "nn.Conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy",
@@ -34,6 +35,16 @@ def lowered(case: Case) -> str | None:
 def grades_of(case: Case) -> tuple[str, ...]:
     """The grades that a case is judged by: two in 16-bit arithmetic, where they differ."""
     return ("agrees", "coarse") if format_named(lowered(case) or case.dtype).bits == 16 else ("agrees",)
+
+
+WIDE_ELEMENTS = 1 << 13
+"""Elements of the largest array up to which the formula for a float64 subject is evaluated in a wider float: that takes
+NumPy without vector instructions and BLAS, ten times as long."""
+
+
+def is_small(case: Case) -> bool:
+    """Whether the formula for a float64 subject may be evaluated in a wider float."""
+    return max((math.prod(spec.shape) for spec in case.specs.values()), default=1) <= WIDE_ELEMENTS
 
 
 def model_of(case: Case, grade: str = "agrees", wide: bool = False) -> RoundingModel:

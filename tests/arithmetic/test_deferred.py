@@ -19,6 +19,7 @@ pytestmark = [
         kernels() is None,
         reason="numba is not installed, or GRADCHECK_FAST is 0: the compiled rules were not compared with NumPy's",
     ),
+    # The rules run within np.errstate where they are used; special values are among the operands here.
     pytest.mark.filterwarnings("ignore:(divide|invalid|overflow|underflow)"),
 ]
 

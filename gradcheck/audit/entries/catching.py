@@ -96,7 +96,7 @@ STEP = 2.0 ** (1.0 / PER_OCTAVE)
 def entry_sensitivities(trials: EntryTrials, tried: int) -> list[Sensitivity]:
     """The smallest relative error of each output that one of so many cases reports, in roundoffs of its format."""
     best: dict[tuple[str, str], float] = {}
-    for trial in trials.distinct(tried):
+    for _, trial in trials.distinct(tried):
         for name, numbers in trial.bench.numbers(trial.case, trial.seen).items():
             for place, tamper in PLACES.items():
                 output = _family(name)

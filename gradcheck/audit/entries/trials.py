@@ -268,12 +268,13 @@ class EntryTrials:
         """So many of the trials that ran, small ones."""
         return list(islice((trial for trial in self if trial.small and trial.ran), number))
 
-    def distinct(self, number: int) -> list[EntryTrial]:
-        """The same, each with other arguments or another seed: in another implementation one tells little more."""
-        known: dict[object, EntryTrial] = {}
-        for trial in self:
+    def distinct(self, number: int) -> list[tuple[int, EntryTrial]]:
+        """The same, each with other arguments or another seed: in another implementation one tells little more; and
+        which trial each is, from 1 on."""
+        known: dict[object, tuple[int, EntryTrial]] = {}
+        for place, trial in enumerate(self, start=1):
             if len(known) < number and trial.small and trial.ran:
-                known.setdefault((trial.case.arguments, trial.case.seed), trial)
+                known.setdefault((trial.case.arguments, trial.case.seed), (place, trial))
         return list(known.values())
 
 
