@@ -22,6 +22,7 @@ from gradcheck.cases.layouts import CONTIGUOUS, check_layout, data_for
 from gradcheck.cases.sweep import swept
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import Format, format_named
+from gradcheck.recent import Recent
 
 __all__ = [
     "BOOLEAN_KINDS",
@@ -250,7 +251,7 @@ COTANGENTS = ("ordinary", "ones", "zeros", "twos", "integers", "wide", "subnorma
 
 
 KEPT_ELEMENTS, KEPT_ARRAYS = 1 << 12, 64
-_kept: dict[tuple[str, ...], np.ndarray] = {}
+_kept: Recent[np.ndarray] = Recent(KEPT_ARRAYS)
 """The last small arrays that were made: every mode of a case asks for them, and both sides do."""
 
 
@@ -262,13 +263,7 @@ def make_array(spec: ArraySpec, form: Format, *words: object) -> np.ndarray:
     """
     if math.prod(spec.shape) > KEPT_ELEMENTS:
         return _made(spec, form, words)
-    place = (str(spec), form.name, *map(str, words))
-    array = _kept.get(place)
-    if array is None:
-        array = _kept[place] = _made(spec, form, words)
-        if len(_kept) > KEPT_ARRAYS:
-            del _kept[next(iter(_kept))]
-    return array
+    return _kept.get((str(spec), form.name, *map(str, words)), lambda: _made(spec, form, words))
 
 
 def _made(spec: ArraySpec, form: Format, words: tuple[object, ...]) -> np.ndarray:

@@ -10,6 +10,7 @@ from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import arguments_of, cotangent_words
 from gradcheck.errors import MissingRuleError, choices
+from gradcheck.recent import Recent
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, stored_bound, worst_errors
@@ -121,7 +122,7 @@ def _judge_output(
 
 
 KEPT_BYTES, KEPT = 1 << 14, 32
-_kept: dict[tuple[bytes, int, int], tuple[Worst, Bounded, Bounded | None]] = {}
+_kept: Recent[tuple[Worst, Bounded, Bounded | None]] = Recent(KEPT)
 """The last comparisons: modes that share the reference's evaluation mostly give the same numbers as well."""
 
 
@@ -129,13 +130,9 @@ def _worst(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst
     """The worst errors of an output, which follow from its numbers and the very bounds that they are compared with."""
     if got.nbytes > KEPT_BYTES:
         return worst_errors(got, reference, coarse)
+    # The bounds are kept beside it: no others get their id.
     place = (got.tobytes(), id(reference), id(coarse))
-    known = _kept.get(place)
-    if known is None:  # the bounds are kept beside it: no others get their id
-        known = _kept[place] = (worst_errors(got, reference, coarse), reference, coarse)
-        if len(_kept) > KEPT:
-            del _kept[next(iter(_kept))]
-    return known[0]
+    return _kept.get(place, lambda: (worst_errors(got, reference, coarse), reference, coarse))[0]
 
 
 def _nan_inputs(case: Case, arguments: dict[str, Any]) -> Any:

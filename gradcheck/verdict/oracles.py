@@ -14,6 +14,7 @@ from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, direction_of
 from gradcheck.cases.modes import oracle_of
+from gradcheck.recent import Recent
 from gradcheck.reference.batches import bounded_columns, bounded_jacobians, rows_of
 from gradcheck.reference.derivatives import bounded_hvps, bounded_second_tangents, bounded_tangents
 from gradcheck.reference.evaluate import Cotangent, bounded_outputs
@@ -38,10 +39,9 @@ def oracle_outputs(
     drawn = tuple((name, observed.drawn[name].tobytes()) for name in sorted(observed.drawn))
     dtypes = tuple((name, dtype) for name, dtype in sorted(observed.dtypes.items()) if not DERIVED.match(name))
     place = (shared, case.call, case.dtype, case.seed, case.layout, case.cotangent, case.setting, dtypes, drawn, model)
-    outputs = _kept.get(operation, place)
-    if outputs is None:
-        outputs = _ORACLES[shared](operation, case, arguments, observed, model)
-        _kept.put(operation, place, outputs)
+    outputs, _ = _kept.get(
+        (id(operation), place), lambda: (_ORACLES[shared](operation, case, arguments, observed, model), operation)
+    )
     return _asked_for(case.mode, outputs)
 
 
@@ -72,27 +72,9 @@ DERIVED = re.compile(r"(grad|hvp|jacobian)\[|tangent")
 """Names of outputs that are derivatives: their dtypes do not change what the reference is asked for."""
 
 
-class _Kept:
-    """The last evaluations, each with the operation that it was made with."""
-
-    def __init__(self, most: int = 4) -> None:
-        self._most = most
-        self._found: dict[Any, tuple[Reference, dict[str, Bounded]]] = {}
-
-    def get(self, operation: Reference, place: Any) -> dict[str, Bounded] | None:
-        kept, outputs = self._found.get((id(operation), place), (None, None))
-        return outputs if kept is operation else None
-
-    def clear(self) -> None:
-        self._found.clear()
-
-    def put(self, operation: Reference, place: Any, outputs: dict[str, Bounded]) -> None:
-        self._found[id(operation), place] = (operation, outputs)
-        while len(self._found) > self._most:
-            del self._found[next(iter(self._found))]
-
-
-_kept = _Kept()
+KEPT = 4
+_kept: Recent[tuple[dict[str, Bounded], Reference]] = Recent(KEPT)
+"""The last evaluations, each with the operation that it was made with: no other gets its id."""
 
 
 def forget_evaluations() -> None:

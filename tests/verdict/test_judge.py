@@ -10,6 +10,7 @@ import torch
 from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.inputs import arguments_of
+from gradcheck.recent import Recent
 from gradcheck.reference.registry import reference_named
 from gradcheck.subject.run import run_case
 from gradcheck.verdict import judge
@@ -190,7 +191,7 @@ def test_the_same_numbers_are_compared_once_and_others_again(monkeypatch):
         return worst_errors(got, *bounds)
 
     monkeypatch.setattr(judge, "worst_errors", worst)
-    monkeypatch.setattr(judge, "_kept", {})
+    monkeypatch.setattr(judge, "_kept", Recent(judge.KEPT))
 
     def verdicts(outputs):
         seen = replace(observed, outputs=outputs)

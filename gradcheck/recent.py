@@ -1,0 +1,31 @@
+"""The last few things that were made, so that who asks for them again soon gets the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+__all__ = ["Recent"]
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """By key, the last ``most`` things that were made; the oldest goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._things: dict[Hashable, T] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The thing of this key, made now if it is not there. A key of ids needs its objects kept in the thing."""
+        if key in self._things:
+            return self._things[key]
+        thing = self._things[key] = make()
+        if len(self._things) > self._most:
+            del self._things[next(iter(self._things))]
+        return thing
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._things.clear()
