@@ -169,13 +169,14 @@ def modes_of(entry: Entry, words: tuple[str, ...]) -> tuple[str, ...]:
 
     Words that are modes of other kinds of entries alone stand for nothing here.
     """
-    known = tuple(ORACLES) if isinstance(entry, Reference) else entry.modes
-    meant = [word for word in words if word in known or word in GROUPS]
-    if not words:
-        return tuple(mode for mode in entry.modes if not mode.startswith("compile:"))
-    if isinstance(entry, Reference):
+    if isinstance(entry, Reference) and words:
+        meant = [word for word in words if word in ORACLES or word in GROUPS]
         return chosen_modes(meant) if meant else ()
-    return tuple(known) if "all" in words or "eager" in words else tuple(word for word in meant if word in known)
+    if "all" in words:
+        return entry.modes
+    asked = {mode for word in words for mode in GROUPS.get(word, (word,))}
+    whole = not words or "eager" in words
+    return tuple(mode for mode in entry.modes if mode in asked or (whole and not mode.startswith("compile:")))
 
 
 def known_modes(entries: Iterable[Entry]) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ def test_words_choose_what_an_entry_has_of_them() -> None:
     assert modes_of(entry_named(ADAM), ("vmap", "foreach")) == ("foreach",)
     assert modes_of(entry_named(RELU), ("foreach",)) == ()
     assert set(modes_of(entry_named(ADAM), ("all",))) == set(entry_named(ADAM).modes)
+    assert modes_of(entry_named(ADAM), ("eager",)) == modes_of(entry_named(ADAM), ())
+    assert modes_of(entry_named(ADAM), ("compile",)) == ("compile:eager", "compile:inductor")
 
 
 def test_all_words_are_known_of_the_entries_that_have_them() -> None:
