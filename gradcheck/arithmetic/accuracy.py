@@ -26,7 +26,7 @@ double and of quadruple precision; erf is a series of this package (``carrier.wi
 
 from __future__ import annotations
 
-__all__ = ["ACCURACY", "KERNELS", "kernels_of", "largest_error", "reciprocal_root"]
+__all__ = ["ACCURACY", "EXACT_AT", "KERNELS", "kernels_of", "largest_error", "reciprocal_root"]
 
 #: function -> device type, ``opencl``, ``reference`` or ``wide`` -> largest error in ulp
 ACCURACY: dict[str, dict[str, float]] = {
@@ -49,6 +49,10 @@ ACCURACY: dict[str, dict[str, float]] = {
     #        SLEEF 1.0, glibc 1            CUDA: powf 8, pow 2 (from the rounded result)
     "power": {"cpu": 1.0, "cuda": 8.5, "opencl": 16.0, "reference": 1.0, "wide": 4.0},
 }
+
+EXACT_AT = {"exp": 0.0, "cos": 0.0}
+"""Where a function that is not 0 there is exact: exp(±0) = 1 and cos(±0) = 1 (IEEE 754-2019, §9.2.1; C17, annex F.10,
+which CUDA's and OpenCL's manuals follow in this)."""
 
 RECIPROCAL_ROOT = {"cuda": 2.5, "opencl": 2.0}
 """Largest error of 1/√x where it is one function, in ulps: rsqrtf 2 and rsqrt 1 from the rounded result (CUDA), rsqrt 2

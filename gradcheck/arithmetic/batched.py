@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradcheck.arithmetic.functions import as_dtype, dtype_of, number, pi, stored
+from gradcheck.arithmetic.functions import as_dtype, dtype_of, fixed, number, pi, stored
 from gradcheck.arithmetic.protocol import Composite
 from gradcheck.arithmetic.running import Bounded
 from gradcheck.arithmetic.running_reductions import reduced_size, sum_of
@@ -87,6 +87,9 @@ class Batched(Composite):
 
     def __gradcheck_stored__(self) -> Batched:
         return Batched(stored(self.content))
+
+    def __gradcheck_fixed__(self) -> Batched:
+        return Batched(fixed(self.content))
 
     def __gradcheck_number__(self, value: float) -> Any:
         return number(value, self.content)

@@ -29,7 +29,11 @@ def stored(x: Any) -> Any:
 def fixed(x: Any) -> Any:
     """``x``, of which no derivative is taken: a shift on which the result does not depend.
 
-    Identity in every arithmetic but dual numbers. The maximum of a row would bring its ties along.
+    Identity but in two arithmetics. Dual numbers drop its tangent: the maximum of a row would bring its ties along.
+    Running error drops its bound: with whatever shift the subject has, it computes the same quantity. What depends on
+    the shift is what is rounded on the way, which the shift's error ε changes by as much: x - shift and log Σ exp(x -
+    shift), each rounded by up to 2u of itself (all other roundings are relative ones of factors that cancel). So 4u·ε
+    stays.
     """
     method = getattr(x, "__gradcheck_fixed__", None)
     return x if method is None else method()

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.accuracy import largest_error
+from gradcheck.arithmetic.accuracy import EXACT_AT, largest_error
 from gradcheck.arithmetic.carrier import CARRIER_BITS, WIDE
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.formats import Format
@@ -69,7 +69,7 @@ class Machine:
     def elementary(self, function: Callable[[Any], Any], name: str, argument: np.ndarray) -> np.ndarray:
         """A library function: off by up to its published error, of which its last rounding is a part.
 
-        At ±inf it is exact: tanh(inf) is 1 everywhere.
+        At ±inf it is exact: tanh(inf) is 1 everywhere; and so is exp(0).
         """
         exact = np.asarray(function(argument), dtype=WIDE)
         if self.random:
@@ -78,7 +78,7 @@ class Machine:
             _, exponent = np.frexp(np.where(np.isfinite(exact), exact, WIDE(0)))
             ulp = np.where(exact == 0, WIDE(0), np.ldexp(WIDE(1), exponent - library.precision))
             off = self._round(exact + share * (ulps - 0.5) * ulp, library)
-            exact = np.where(np.isfinite(argument), off, exact)
+            exact = np.where(np.isfinite(argument) & (argument != EXACT_AT.get(name)), off, exact)
         return self.work(exact)
 
     def sum(self, terms: np.ndarray) -> np.ndarray:

@@ -116,6 +116,10 @@ class Bounded(Composite):
             top = math.inf
         return Bounded(self.value, bound, self.model, top)
 
+    def __gradcheck_fixed__(self) -> Bounded:
+        bound = None if self.bound is None else self.bound * (4.0 * self.model.unit)
+        return Bounded(self.value, bound, self.model, self.top)
+
     def __gradcheck_number__(self, value: float) -> Bounded:
         return lift(float(value), self.model)
 

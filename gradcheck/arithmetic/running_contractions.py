@@ -9,20 +9,30 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
-from gradcheck.arithmetic.running import Bounded, lift, total
+from gradcheck.arithmetic.running import Bounded, lift, reach, total
 from gradcheck.arithmetic.running_reductions import finish_sum
+from gradcheck.arithmetic.running_sums import CERTAIN_TERMS, ORDERED_ELEMENTS
+from gradcheck.arithmetic.ulps import half_ulps
 
 __all__ = ["einsum", "matmul"]
 
 
-def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bounded) -> Bounded:
-    """A sum of ``terms`` products, by matmul or einsum, as the model multiplies matrices."""
+def _contract(
+    product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bounded, each: Callable[[Any, Any], Any]
+) -> Bounded:
+    """A sum of ``terms`` products, by matmul or einsum, as the model multiplies matrices.
+
+    each: the products before they are summed, of arrays of the operands' shapes; summed over the last axis.
+    """
     model = a.model
     if model.factors:
         a, b = _rounded_factor(a), _rounded_factor(b)
     factor = model.product_factor(terms)
     value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
     bound = magnitude * factor
+    if 0 < terms <= CERTAIN_TERMS and magnitude.size * terms <= ORDERED_ELEMENTS and not model.low_precision:
+        if not model.factors:
+            bound = np.fmin(bound, _rounding_of_few(model, each(reach(a), reach(b))))
     bound += terms * (model.eta + model.least if model.accumulator is None else model.accumulator.smallest_subnormal)
     spread = None
     for left, right in ((a.magnitude, b.bound), (a.bound, b.magnitude), (a.bound, b.bound)):
@@ -44,6 +54,18 @@ def _contract(product: Callable[[Any, Any], Any], terms: int, a: Bounded, b: Bou
     return finish_sum(model, value, magnitude, bound, spread, special, top)
 
 
+def _rounding_of_few(model: RoundingModel, sizes: np.ndarray) -> Any:
+    """Of few products of these sizes, added up along the last axis: half an ulp of each, and of each partial sum in the
+    worst order (``running_sums``), the largest first."""
+    terms = sizes.shape[-1]
+    sizes.sort(axis=-1)
+    partial = sizes[..., ::-1].cumsum(axis=-1)
+    partial *= 1.0 + 2.0 * terms * model.unit
+    error = half_ulps(model, sizes).sum(axis=-1)
+    error += half_ulps(model, partial[..., 1:]).sum(axis=-1)
+    return error
+
+
 def _rounded_factor(a: Bounded) -> Bounded:
     """A factor of a matrix product, which may be rounded to a narrower format of the same exponent range first."""
     model = a.model
@@ -57,7 +79,12 @@ def _rounded_factor(a: Bounded) -> Bounded:
 def matmul(a: Any, b: Any) -> Bounded:
     """Products of matrices, as the model multiplies them."""
     model = a.model if isinstance(a, Bounded) else b.model
-    return _contract(np.matmul, np.shape(a)[-1], lift(a, model), lift(b, model))
+    return _contract(np.matmul, np.shape(a)[-1], lift(a, model), lift(b, model), _products)
+
+
+def _products(a: Any, b: Any) -> Any:
+    """The products of a·b, (…, n, k) by (…, k, m), as (…, n, m, k)."""
+    return a[..., :, None, :] * np.swapaxes(b, -1, -2)[..., None, :, :]
 
 
 def einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Bounded:
@@ -67,5 +94,11 @@ def einsum(subscripts: str, a: Any, b: Any, *, optimize: bool = True) -> Bounded
     inputs, output = subscripts.replace(" ", "").split("->")
     left, right = inputs.split(",")
     sizes = dict(zip(left, a.shape, strict=True)) | dict(zip(right, b.shape, strict=True))
-    terms = math.prod(size for letter, size in sizes.items() if letter not in output)
-    return _contract(lambda x, y: np.einsum(subscripts, x, y, optimize=optimize), terms, a, b)
+    summed = "".join(letter for letter in sizes if letter not in output)
+    terms = math.prod(sizes[letter] for letter in summed)
+
+    def products(x: Any, y: Any) -> Any:
+        full = np.einsum(f"{inputs}->{output}{summed}", x, y)
+        return full.reshape(*full.shape[: len(output)], terms)
+
+    return _contract(lambda x, y: np.einsum(subscripts, x, y, optimize=optimize), terms, a, b, products)

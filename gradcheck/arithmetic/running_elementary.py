@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from gradcheck.arithmetic.accuracy import EXACT_AT
 from gradcheck.arithmetic.carrier import float64_of, size_of, wide_erf
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish
 from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
 from gradcheck.arithmetic.running_operands import unary
-from gradcheck.arithmetic.ulps import elementary_error
+from gradcheck.arithmetic.ulps import elementary_error, few
 
 __all__ = ["erf", "expit", "log_expit", "nearest_to_zero", "smooth", "tanh"]
 
@@ -39,6 +40,8 @@ def smooth(
         if pole is None:
             if a.bound is not None:
                 bound += spread
+            if name in EXACT_AT and few(m, value):
+                bound = _exact_there(a, EXACT_AT[name], bound)
             return finish(m, value, bound, a, local=local)
         if a.bound is not None:
             # Beyond the pole the slope has the wrong sign; ``repair`` finds the NaN.
@@ -47,6 +50,14 @@ def smooth(
         return finish(m, value, bound, a, local=local, pole=everywhere, uncertain=reached)
 
     return unary(rule)
+
+
+def _exact_there(a: Bounded, place: float, bound: Any) -> Any:
+    """The bound, 0 where the operand is exactly at this place."""
+    there = a.value == place
+    if not there.any():
+        return bound
+    return np.where(there if a.bound is None else there & (a.bound == 0.0), 0.0, bound)
 
 
 def nearest_to_zero(v: Any, d: Any) -> Any:

@@ -5,8 +5,10 @@ A rounding error grows with the longest chain of roundings that a result comes t
 sensitivity is measured by, is counted along the chain: a sum of n terms has n - 1 additions one after another, and what
 it goes into has its own after them. The gradient of softmax adds up n exponentials, then n products with their
 quotients: 2n - 1. Each of the n terms of batch_norm's weight gradient carries the mean of the batch, a sum of as many:
-2n - 1; their factor, which comes through the mean and the variance, is as long and beside it. Other roundings than
-those of sums do not count.
+2n - 1; their factor, which comes through the mean and the variance, is as long and beside it. Two sums with a + or -
+between them are one sum, of one addition more than the longer: the gates of a recurrent cell are a sum over input and
+hidden state, written as two, and a state goes on through such a + at each step. Where one side comes through no sum it
+is an operation like the others (x - mean). Other roundings than those of sums do not count.
 """
 
 from __future__ import annotations
@@ -54,8 +56,12 @@ class Counted(Composite):
         return Counted(function(self.value), self.additions)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        more = np.shape(inputs[0])[-1] - 1 if ufunc is np.matmul else 0
-        return _counted(ufunc(*_plain(inputs)), _additions(inputs) + max(more, 0))
+        more, before = 0, _additions(inputs)
+        if ufunc is np.matmul:
+            more = max(np.shape(inputs[0])[-1] - 1, 0)
+        elif ufunc in (np.add, np.subtract):
+            more = int(all(map(_additions, inputs)))
+        return _counted(ufunc(*_plain(inputs)), before + more)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         value = function(*_plain(args), **_plain(kwargs))

@@ -15,6 +15,7 @@ from gradcheck.arithmetic import (
     Mask,
     as_dtype,
     as_dtype_of,
+    fixed,
     number,
     pi,
     rounding_model,
@@ -59,7 +60,7 @@ ONE_ROUNDING: dict[str, tuple[Callable[..., Any], tuple[float, ...], float]] = {
     "√9": (np.sqrt, (9.0,), 2.0 * U32),
     "3²": (np.square, (3.0,), 8.0 * U32),
     # One ulp: u between 1/2 and 1; tanh is stated to err by two.
-    "exp 0": (np.exp, (0.0,), 2.0 * U32),
+    "exp 1": (np.exp, (1.0,), 4.0 * U32),
     "cos 1": (np.cos, (1.0,), U32),
     "sin 1": (np.sin, (1.0,), U32),
     "2^1.5": (np.power, (2.0, 1.5), 4.0 * U32),
@@ -81,6 +82,53 @@ def test_one_operation_on_exact_numbers_is_one_rounding(name: str) -> None:
     result = function(*(f32(operand) for operand in operands))
     assert result.value.tolist() == [function(*operands)]
     assert between(bounds(result)[0], rounding)
+
+
+def test_exp_and_cos_of_zero_are_exact_and_of_about_zero_are_not() -> None:
+    for function in (np.exp, np.cos):
+        assert bounds(function(f32(0.0, 1.0, -0.0)))[::2] == [0.0, 0.0]
+        assert bounds(function(f32(0.0, 1.0)))[1] > 0.0
+        assert between(bounds(function(f32(0.0, bound=[0.0])))[0], 0.0)
+        assert bounds(function(f32(0.0, bound=[U32])))[0] >= 2.0 * U32
+    assert between(bounds(np.expm1(f32(0.0)))[0], F32.eta)
+
+
+def log_sum_exp(terms: Any, shift: Any) -> Any:
+    return np.log(np.sum(np.exp(terms - shift), axis=1)) + shift[:, 0]
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-3])
+def test_a_shift_on_which_nothing_depends_has_no_error(spread: float) -> None:
+    """float32 computes Σ exp of terms with errors, shifted by another number than the reference has. Where the shift
+    is not added again (a fault) it stands in the result."""
+    rng = np.random.default_rng(1)
+    terms = rng.standard_normal((200, 3))
+    errors = np.full(terms.shape, spread)
+    number_of = Bounded(terms, errors, F32)
+    peak = np.max(number_of, axis=1, keepdims=True)
+    bound = log_sum_exp(number_of, fixed(peak)).full_bound()
+    assert np.all(bound < log_sum_exp(number_of, peak).full_bound() * 0.5)
+    worst, forgotten = 0.0, 0.0
+    exact = log_sum_exp(terms, terms.max(axis=1, keepdims=True))
+    for _ in range(50):
+        subject = np.float32(terms + rng.uniform(-spread, spread, terms.shape) * 0.99)
+        shift = np.float32(peak.value + rng.choice([-1.0, 1.0], (200, 1)) * spread)
+        got = log_sum_exp(subject, shift)
+        worst = max(worst, float(np.max(np.abs(got - exact) / bound)))
+        forgotten = max(forgotten, float(np.max(np.abs(got - shift[:, 0] + peak.value[:, 0] - exact) / bound)))
+    assert 0.5 < worst <= 1.0 < forgotten
+
+
+def test_few_products_are_rounded_and_added_by_half_ulps() -> None:
+    """3 + 8: half an ulp of 3, 8 and 11, in units of u."""
+    for product in (f32(1.0, 2.0).reshape(1, 2) @ f32(3.0, 4.0).reshape(2, 1),
+                    np.einsum("ij,kj->ik", f32(1.0, 2.0).reshape(1, 2), f32(3.0, 4.0).reshape(1, 2))):  # fmt: skip
+        assert product.value.tolist() == [[11.0]]
+        assert between(product.full_bound()[0, 0], (2.0 + 8.0 + 8.0) * U32)
+    many = f32(*[1.0] * 600).reshape(1, 600) @ f32(*[1.0] * 600).reshape(600, 1)
+    assert between(many.full_bound()[0, 0], 600.0 * F32.product_factor(600))
+    narrow = Bounded(np.ones((1, 2)), None, BF16_COARSE) @ Bounded(np.ones((2, 1)), None, BF16_COARSE)
+    assert between(narrow.full_bound()[0, 0], 2.0 * BF16_COARSE.product_factor(2))
 
 
 def test_errors_of_operands_add_up() -> None:

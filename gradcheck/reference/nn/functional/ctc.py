@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import guarded
+from gradcheck.arithmetic.functions import fixed, guarded
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.registry import Kink, reference
 
@@ -108,18 +108,22 @@ def _goes_to(states: Any, skips: np.ndarray) -> list[Any]:
 
 
 def _log_sum(terms: Sequence[Any], masks: Sequence[Any]) -> Any:
-    """log Σ exp of the terms whose masks hold, shifted by the largest; something finite where none does."""
+    """log Σ exp of the terms whose masks hold, shifted by the largest; something finite where none does.
+
+    The sum does not depend on the shift, and so its error is no error of the sum (``fixed``).
+    """
     peak = terms[-1]
     for term, mask in zip(reversed(terms[:-1]), reversed(masks[:-1]), strict=True):
         peak = np.where(mask, term, peak)
     for term, mask in zip(terms, masks, strict=True):
         peak = np.maximum(peak, np.where(mask, term, peak))
+    peak = fixed(peak)
     parts = [
         np.where(mask, np.exp(guarded(term - peak, mask)), np.zeros_like(peak))
         for term, mask in zip(terms, masks, strict=True)
     ]
     some = np.any(masks, axis=0)
-    return np.log(guarded(sum(parts[1:], parts[0]), some, 1.0)) + peak
+    return np.log(guarded(np.sum(np.stack(parts), axis=0), some, 1.0)) + peak
 
 
 def _alphas(emitted: list[Any], lattice: _Lattice) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import stored
+from gradcheck.arithmetic.functions import fixed, stored
 from gradcheck.reference.domains import REDUCTIONS
 from gradcheck.reference.nn.functional.classification import cross_entropy
 from gradcheck.reference.nn.functional.linear import linear
@@ -113,7 +113,7 @@ def _chunked(
     classes, features = np.shape(linear_weight)
     rows, classes_of = x.reshape(-1, features), np.reshape(target, -1)
     logits = stored(linear(rows, linear_weight, linear_bias)[0])
-    shifted = stored(logits - np.max(logits, axis=1, keepdims=True))
+    shifted = stored(logits - fixed(np.max(logits, axis=1, keepdims=True)))
     powers = stored(np.exp(shifted))
     total = np.sum(powers, axis=1)
     valid = classes_of != ignore_index
