@@ -30,9 +30,9 @@ def _contract(
     factor = model.product_factor(terms)
     value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
     bound = magnitude * factor
-    if 0 < terms <= CERTAIN_TERMS and magnitude.size * terms <= ORDERED_ELEMENTS and not model.low_precision:
-        if not model.factors:
-            bound = np.fmin(bound, _rounding_of_few(model, each(reach(a), reach(b))))
+    few = 0 < terms <= CERTAIN_TERMS and magnitude.size * terms <= ORDERED_ELEMENTS
+    if few and not (model.low_precision or model.factors):
+        bound = np.fmin(bound, _rounding_of_few(model, each(reach(a), reach(b))))
     bound += terms * (model.eta + model.least if model.accumulator is None else model.accumulator.smallest_subnormal)
     spread = None
     for left, right in ((a.magnitude, b.bound), (a.bound, b.magnitude), (a.bound, b.bound)):
