@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, float64_of, size_of
+from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, float64_of, peak_of, size_of
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
 
@@ -141,7 +141,7 @@ class Bounded(Composite):
 def lift_array(array: np.ndarray, model: RoundingModel) -> Bounded:
     """An array of numbers of the subject's format: exact, unless the subject alters them before it computes."""
     magnitude = np.abs(array)
-    top = float(magnitude.max(initial=0.0))
+    top = peak_of(magnitude)
     value = array.astype(model.carrier) if model.carries_wide else array
     number = Bounded(value, None, model, top if top <= model.largest else math.inf)
     if model.least or model.narrows:
@@ -218,23 +218,29 @@ def finish(
     *operands: Bounded,
     top: float = math.inf,
     local: float | None = None,
+    magnitude: Any = None,
     pole: Callable[[], Any] | None = None,
     uncertain: Callable[[], Any] | None = None,
 ) -> Bounded:
     """``Bounded(value, bound)`` after a look at overflow and special values.
 
     The bound contains at least one rounding of the value. top: as of the result, where the operands tell it; local: the
-    operation's own relative error, one rounding unless said; pole: says where the operation gives inf or NaN for finite
-    operands by definition (1/0, log 0), not by overflow; uncertain: says where the operands' errors reach such a pole.
+    operation's own relative error, one rounding unless said; magnitude: |value| in float64, where it is known; pole:
+    says where the operation gives inf or NaN for finite operands by definition (1/0, log 0), not by overflow;
+    uncertain: says where the operands' errors reach such a pole.
     """
     if model.low_precision:
         bound *= 1.0 + (model.unit if local is None else local)
-    if top <= model.safe:
-        return Bounded(value, bound, model, top)
-    peak = float(bound.max(initial=0.0))
-    if peak <= model.alarm:
-        return Bounded(value, bound, model, peak * model.peak_to_top + TINY)
-    return Bounded(value, repair(model, np.asarray(value), bound, operands, pole, uncertain), model)
+    if not top <= model.safe:
+        peak = peak_of(bound)
+        if peak <= model.alarm:
+            top = peak * model.peak_to_top + TINY
+        else:
+            bound, top = repair(model, np.asarray(value), bound, operands, pole, uncertain), math.inf
+    result = Bounded(value, bound, model, top)
+    if model.carries_wide:  # a cast is worth keeping
+        result._magnitude = magnitude
+    return result
 
 
 def repair(

@@ -31,8 +31,9 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
         """a ± b; the terms' bounds add up."""
         value = combine(a.value, b.value)
         # No η: sums of two numbers of a format are exact in its subnormal range, unless subnormals are flushed.
-        bound = with_rounding(m, size_of(value), a.bound, b.bound, eta=m.eta if m.least else 0.0)
-        result = finish(m, value, bound, a, b, top=top_of_sum(m, a, b))
+        magnitude = size_of(value)
+        bound = with_rounding(m, magnitude, a.bound, b.bound, eta=m.constants.eta if m.least else None)
+        result = finish(m, value, bound, a, b, top=top_of_sum(m, a, b), magnitude=magnitude)
         return result.at_least_zero(combine is np.add and a.nonnegative and b.nonnegative)
 
     return rule
@@ -78,9 +79,9 @@ def multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         return _scale(m, a, float(b.value), value)
     if is_power_of_two(a):
         return _scale(m, b, float(a.value), value)
-    bound = _bound_of_product(m, value, a, b)
-    top = top_of_product(m, a, b)
-    product = finish(m, value, bound, a, b, top=top, uncertain=lambda: _zero_times_infinity(a, b))
+    bound, magnitude = _bound_of_product(m, value, a, b)
+    top, uncertain = top_of_product(m, a, b), lambda: _zero_times_infinity(a, b)
+    product = finish(m, value, bound, a, b, top=top, magnitude=magnitude, uncertain=uncertain)
     return product.at_least_zero(a is b or (a.nonnegative and b.nonnegative))
 
 
@@ -89,19 +90,21 @@ def top_of_product(m: RoundingModel, a: Bounded, b: Bounded) -> float:
     return a.top * b.top * (1.0 + 2.0 * m.unit) + 2.0 * m.eta
 
 
-def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
-    """u·|a·b| + η + |a|·β_b + β_a·(|b| + β_b), in as few passes over large arrays as there are."""
+def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> tuple[Any, Any]:
+    """u·|a·b| + η + |a|·β_b + β_a·(|b| + β_b), in as few passes over large arrays as there are; and |a·b| or None."""
+    constants, magnitude = m.constants, None
     if few(m, value):
-        return _bound_of_small_product(m, value, a, b)
+        magnitude = size_of(value)
+        return _bound_of_small_product(m, magnitude, a, b), magnitude
     if b.bound is None or b.value.size > a.value.size:
         a, b = b, a
     if b.bound is None or not m.has_room:
-        bound = size_of(value)
-        bound *= m.unit
+        magnitude = size_of(value)
+        bound = magnitude * constants.unit
         if b.bound is not None:
             bound += a.magnitude * b.bound
     else:
-        bound = b.magnitude * m.unit
+        bound = b.magnitude * constants.unit
         bound += b.bound
         if bound.shape == value.shape:
             bound *= a.magnitude
@@ -109,15 +112,15 @@ def _bound_of_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> A
             bound = bound * a.magnitude
     if a.bound is not None:
         bound += a.bound * reach(b)
-    bound += m.eta
-    return bound
+    bound += constants.eta
+    return bound, magnitude
 
 
-def _bound_of_small_product(m: RoundingModel, value: Any, a: Bounded, b: Bounded) -> Any:
+def _bound_of_small_product(m: RoundingModel, magnitude: Any, a: Bounded, b: Bounded) -> Any:
     """The same with half an ulp for u·|a·b|."""
     of_a = None if a.bound is None else a.bound * reach(b)
     of_b = None if b.bound is None else a.magnitude * b.bound
-    return with_rounding(m, size_of(value), of_a, of_b, eta=m.eta)
+    return with_rounding(m, magnitude, of_a, of_b, eta=m.constants.eta)
 
 
 def _zero_times_infinity(a: Bounded, b: Bounded) -> Any:
@@ -141,13 +144,14 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         spread = total(magnitude * (b.bound / least), None if a.bound is None else a.bound / least)
     elif a.bound is not None:
         spread = a.bound / b.magnitude
-    bound = with_rounding(m, magnitude, spread, eta=m.eta)
+    bound = with_rounding(m, magnitude, spread, eta=m.constants.eta)
     if b.is_root and a.bound is None and a.value.ndim == 0 and a.value == 1.0:
         bound += magnitude * m.reciprocal_root
     top = math.inf
     if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
         top = top_of_quotient(m, a, b)
-    result = finish(m, value, bound, a, b, top=top, pole=lambda: b.value == 0.0, uncertain=lambda: _reaches_zero(b))
+    pole, uncertain = lambda: b.value == 0.0, lambda: _reaches_zero(b)
+    result = finish(m, value, bound, a, b, top=top, magnitude=magnitude, pole=pole, uncertain=uncertain)
     return result.at_least_zero(a.nonnegative and b.nonnegative)
 
 
@@ -201,11 +205,11 @@ def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
         # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
         spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
         spread = spread if a.nonnegative else nan_below(a, 0.0, np.less, spread)
-    bound = with_rounding(m, root, spread, eta=m.eta)
+    bound = with_rounding(m, root, spread, eta=m.constants.eta)
     uncertain = None if a.nonnegative else lambda: below(a, 0.0, np.less)
-    root = finish(m, value, bound, a, pole=everywhere, uncertain=uncertain).at_least_zero(a.nonnegative)
-    root.is_root = True
-    return root
+    result = finish(m, value, bound, a, pole=everywhere, uncertain=uncertain).at_least_zero(a.nonnegative)
+    result.is_root = True
+    return result
 
 
 def _directly(rule: Rule, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

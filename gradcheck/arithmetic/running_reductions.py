@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.arithmetic.carrier import peak_of
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, reach
 from gradcheck.arithmetic.running_sums import (
@@ -25,8 +26,7 @@ def reduced_size(shape: tuple[int, ...], axis: Any) -> int:
     """How many elements a sum over the axis, or axes, has."""
     if axis is None:
         return math.prod(shape)
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    return math.prod(shape[a] for a in axes)
+    return math.prod([shape[a] for a in axis]) if isinstance(axis, tuple) else shape[axis]
 
 
 def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1, batch: int = 1) -> Bounded:
@@ -79,7 +79,7 @@ def finish_sum(
     """A sum after a look at overflow, of partial sums too, and at special terms; ``special`` says where those are."""
     if not top <= model.safe:
         largest = magnitude + bound
-        top = float(largest.max(initial=0.0))
+        top = peak_of(largest)
         if not top <= model.largest:
             overflow = ~(largest <= model.largest)
             certain = special() if spread is None else special() & np.isfinite(spread)

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.model import LAMBDA, RoundingModel
-from gradcheck.arithmetic.ulps import half_ulps
+from gradcheck.arithmetic.ulps import binades, half_ulps
 
 __all__ = ["CERTAIN_TERMS", "ORDERED_ELEMENTS", "SAMPLED_ELEMENTS", "in_worst_order", "seem_alike"]
 
@@ -93,7 +93,7 @@ def _of_like_terms(
     cells = np.floor(added / (0.5 * spacing))
     alike = (cells[:, 1:] == cells[:, :-1]) & (added[:, 1:] > 0.0)
     if exact and alike.any():
-        alike &= np.fmod(added[:, 1:], spacing) != 0.0
+        alike &= _rounded_off(added[:, 1:], spacing)
     if not alike.any():
         return roundings
     roundings = np.minimum(roundings, added)
@@ -106,7 +106,13 @@ def _of_like_terms(
 
 def _spacing(model: RoundingModel, sizes: np.ndarray) -> Any:
     """One ulp of each size, an exact power of two: whatever is a multiple of it has no digits to round off there."""
-    return np.ldexp(2.0 * model.work.roundoff, np.frexp(sizes)[1] - 1)
+    return binades(sizes) * (2.0 * model.work.roundoff)
+
+
+def _rounded_off(terms: np.ndarray, spacing: Any) -> Any:
+    """Where a term is no multiple of the spacing, so that adding it may round."""
+    multiples = terms / spacing
+    return np.rint(multiples) != multiples
 
 
 def seem_alike(
@@ -124,12 +130,14 @@ def seem_alike(
     sample = rows[:, :: max(1, rows.shape[1] // (2 * PAIRS))]
     pairs = min(sample.shape[1] // 2, PAIRS)
     one, other = sample[:, 0 : 2 * pairs : 2], sample[:, 1 : 2 * pairs : 2]
-    with np.errstate(all="ignore"):
-        spacing = _spacing(model, totals.reshape(-1, 1))
-        # All of the smaller ones together lose less, n·h/128, than n independent roundings of h.
-        near = (np.abs(one - other) <= 0.5 * spacing) & (one > spacing * 2.0**-8)
-        if exact:
-            near &= np.fmod(one, spacing) != 0.0
+    spacing = _spacing(model, totals.reshape(-1, 1))
+    near = np.abs(one - other) <= 0.5 * spacing
+    if np.count_nonzero(near) < 2:  # as nearly always
+        return np.False_
+    # All of the smaller ones together lose less, n·h/128, than n independent roundings of h.
+    near &= one > spacing * 2.0**-8
+    if exact:
+        near &= _rounded_off(one, spacing)
     return (np.count_nonzero(near, axis=1) > 1).reshape([1 if a is None else shape[a] for a in sums])
 
 

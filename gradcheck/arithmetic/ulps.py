@@ -15,20 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.model import UPWARD, RoundingModel
+from gradcheck.arithmetic.model import RoundingModel
 
-__all__ = ["FEW", "elementary_error", "few", "half_ulps", "with_rounding"]
+__all__ = ["FEW", "binades", "elementary_error", "few", "half_ulps", "with_rounding"]
 
 FEW = 1 << 9
 """Up to so many elements are looked at one by one; of more, roundings are counted by u·|result|, which is faster."""
 
-_EXPONENT_BITS = np.int64(0x7FF0000000000000)
+_EXPONENT_BITS = np.array(0x7FF0000000000000)
 
 
-def _binades(sizes: Any) -> Any:
-    """2^⌊log2 size⌋ of float64 sizes ≥ 0, 0 where they are subnormal; a size less than 2^-14 below a power of two
-    counts as that, since it may have been rounded down itself."""
-    return ((np.asarray(sizes) * UPWARD).view(np.int64) & _EXPONENT_BITS).view(np.float64)
+def binades(sizes: Any) -> Any:
+    """2^⌊log2 size⌋ of float64 sizes ≥ 0; 0 where they are subnormal, inf where they are not finite."""
+    return (sizes.view(np.int64) & _EXPONENT_BITS).view(np.float64)
+
+
+def _reached_binades(model: RoundingModel, sizes: Any) -> Any:
+    """The same, where a size less than 2^-14 below a power of two counts as that: it may have been rounded down."""
+    return binades(sizes * model.constants.upward)
 
 
 def few(model: RoundingModel, results: Any) -> bool:
@@ -44,28 +48,29 @@ def half_ulps(model: RoundingModel, sizes: Any) -> Any:
 
     In 16-bit arithmetic u·size, as for many elements.
     """
+    constants = model.constants
     if model.low_precision:
-        return sizes * model.unit
-    errors = _binades(sizes)
-    errors *= model.work.roundoff * UPWARD
-    errors += sizes * (model.own * UPWARD)
+        return sizes * constants.unit
+    errors = _reached_binades(model, sizes)
+    errors *= constants.half_ulp
+    errors += sizes * constants.own
     return errors
 
 
-def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any, eta: float = 0.0) -> Any:
+def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any, eta: Any = None) -> Any:
     """The sum of ``spreads``, what the operands' bounds come to in the result, of one rounding, and of ``eta``.
 
     sizes: |value|; spreads: up to two arrays that broadcast to it, None counts as zero. A fresh array.
     """
     parts = [spread for spread in spreads if spread is not None]
     if not few(model, sizes):
-        bound = sizes * model.unit
+        bound = sizes * model.constants.unit
     elif not parts:
         bound = half_ulps(model, sizes)
     else:
         parts = [parts[0] if len(parts) == 1 else parts[0] + parts[1]]
         bound = half_ulps(model, sizes + parts[0])
-    if eta:
+    if eta is not None:
         bound += eta
     for part in parts:
         bound += part
@@ -74,4 +79,4 @@ def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any, eta: float = 
 
 def elementary_error(model: RoundingModel, name: str, sizes: Any) -> Any:
     """The largest error of one call of an elementary function with results of these sizes: a fresh array, without η."""
-    return (_binades(sizes) if few(model, sizes) else sizes) * model.elementary(name)
+    return (_reached_binades(model, sizes) if few(model, sizes) else sizes) * model.elementary(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -13,16 +13,19 @@ from gradcheck.subject.devices import generator_state, set_generator_state
 __all__ = ["outside_transforms", "plain_of", "seeded"]
 
 
-@contextmanager
-def outside_transforms() -> Iterator[None]:
+def outside_transforms() -> AbstractContextManager[Any]:
     """Within this context ``torch.func`` transforms nothing: new tensors are plain, whatever surrounds the call."""
-    disable: Any = getattr(torch._C, "_DisableFuncTorch", nullcontext)
-    guard = disable()
-    if hasattr(guard, "__enter__"):
-        with guard:
-            yield
-        return
-    try:  # torch 2.0: from when the guard is made until it is deleted
+    guard: Any = _DISABLED()
+    return guard if hasattr(guard, "__enter__") else _until_deleted(guard)
+
+
+_DISABLED: Any = getattr(torch._C, "_DisableFuncTorch", nullcontext)
+
+
+@contextmanager
+def _until_deleted(guard: Any) -> Iterator[None]:
+    """A guard of torch 2.0, which holds from when it is made until it is deleted."""
+    try:
         yield
     finally:
         del guard

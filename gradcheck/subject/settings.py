@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from gradcheck.cases.case import Case
-from gradcheck.cases.settings import words_of
+from gradcheck.cases.settings import DEFAULT, words_of
 from gradcheck.errors import UsageError
 
 __all__ = [
@@ -129,12 +129,16 @@ _TURNERS: dict[str, Callable[[str], AbstractContextManager[None]]] = {
 }
 
 
-@contextmanager
-def applied(setting: str) -> Iterator[None]:
+def applied(setting: str) -> AbstractContextManager[None]:
     """PyTorch's switches as the setting says, and as they were before afterwards, whatever happened.
 
-    Raises UsageError for a setting that this process cannot have.
+    Raises UsageError for a setting that this process cannot have, when it is entered.
     """
+    return nullcontext() if setting == DEFAULT else _applied(setting)
+
+
+@contextmanager
+def _applied(setting: str) -> Iterator[None]:
     words = words_of(setting)
     if reason := unavailable(setting):
         raise UsageError(f"setting {setting!r}: {reason}.")
@@ -170,6 +174,8 @@ def autocast_of(setting: str, device: str) -> AbstractContextManager[Any]:
 
 def unavailable(setting: str) -> str:
     """Why this process cannot have the setting; empty where it can."""
+    if setting == DEFAULT:
+        return ""
     words = words_of(setting)
     capability = words.get("capability")
     if capability is not None and capability.upper() != capability_in_force():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradcheck.cases.layouts import expanded_axis, misfit
+from gradcheck.cases.layouts import CONTIGUOUS, expanded_axis, misfit
 
 __all__ = ["LAYOUTS", "array_and_bits", "bits_of", "laid_out", "to_array", "to_tensor"]
 
@@ -83,7 +83,7 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 def laid_out(tensor: torch.Tensor, layout: str) -> torch.Tensor:
     """The tensor in a layout, or as it is where it cannot have that one. Raises UsageError for one not known."""
-    if misfit(layout, tuple(tensor.shape), dtype_name(tensor)):
+    if layout == CONTIGUOUS or misfit(layout, tuple(tensor.shape), dtype_name(tensor)):
         return tensor
     return LAYOUTS[layout](tensor)
 
@@ -117,10 +117,12 @@ def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
 
 def _elements(tensor: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
     """The tensor on the CPU, dense and as it is, and its elements; integers of the same bits where NumPy lacks them."""
-    here = tensor.detach().to_dense()
-    if here._is_zerotensor():  # zeros that forward mode has not written down yet
-        here = torch.zeros(here.shape, dtype=here.dtype, device=here.device)
-    here = here.cpu().resolve_conj().resolve_neg()
+    here = tensor.detach()
+    if not (here.is_cpu and here.layout is torch.strided) or here.is_neg() or here.is_conj() or here._is_zerotensor():
+        here = here.to_dense()
+        if here._is_zerotensor():  # zeros that forward mode has not written down yet
+            here = torch.zeros(here.shape, dtype=here.dtype, device=here.device)
+        here = here.cpu().resolve_conj().resolve_neg()
     return here, (here.view(torch.int16) if here.dtype is torch.bfloat16 else here).numpy()
 
 

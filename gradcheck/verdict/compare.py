@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
-from gradcheck.arithmetic.carrier import size_of
-from gradcheck.arithmetic.deferred import Deferred, deferred
+from gradcheck.arithmetic.carrier import peak_of, size_of
+from gradcheck.arithmetic.deferred import DEFERRED_ELEMENTS, Deferred, deferred
 from gradcheck.formats import Format
 
 __all__ = ["Worst", "digest_of", "error_ratios", "stored_bound", "worst_errors"]
@@ -31,9 +31,9 @@ def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) ->
 
     Infinities and NaN among the operands are in order; NumPy's warnings of them are for the caller to silence.
     """
-    large = deferred(reference)
-    if isinstance(large, Deferred) and coarse is None and got.dtype == np.float64 and got.flags.c_contiguous:
-        compiled = large.worst(got)
+    if got.size > DEFERRED_ELEMENTS and coarse is None and got.dtype == np.float64 and got.flags.c_contiguous:
+        large = deferred(reference)
+        compiled = large.worst(got) if isinstance(large, Deferred) else None
         if compiled is not None:
             return Worst(compiled[0], *compiled)
     flat, value = got.reshape(-1), np.asarray(reference.value).reshape(-1)
@@ -59,13 +59,13 @@ def _worst_of_chunk(got: np.ndarray, value: np.ndarray, grades: list[tuple[Round
     for model, bound in grades:
         allowed = _stored(model, value, bound)
         ratios = error / allowed
-        peak = float(ratios.max())
+        peak = peak_of(ratios)
         if not peak < np.inf:
             ordinary = False
             ratios = _special_ratios(got, value, error, ratios, allowed, model)
-            peak = float(ratios.max())
+            peak = peak_of(ratios)
         if least is not None:
-            peak = float(np.minimum(least, ratios, out=ratios).max())
+            peak = peak_of(np.minimum(least, ratios, out=ratios))
         least = ratios
         worst.append(peak)
     if not ordinary:
@@ -76,7 +76,7 @@ def _worst_of_chunk(got: np.ndarray, value: np.ndarray, grades: list[tuple[Round
 
 def _worst_ulp(error: np.ndarray, value: np.ndarray, form: Format) -> float:
     """Worst error in ulps of the format at finite values."""
-    return float((error / form.ulp(value)).max())
+    return peak_of(error / form.ulp(value))
 
 
 def _stored(model: RoundingModel, value: np.ndarray, bound: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def layer_norm(
     dims = np.ndim(x)
     axes = tuple(range(dims - len(normalized_shape), dims))
     batch = tuple(range(dims - len(normalized_shape)))
-    n = int(np.prod(normalized_shape))
+    n = math.prod(normalized_shape)
     mean = stored(np.sum(x, axis=axes, keepdims=True) / n)
     centred = x - mean
     rstd = stored(1.0 / np.sqrt(np.sum(centred * centred, axis=axes, keepdims=True) / n + eps))
@@ -72,7 +73,7 @@ def _group_inputs(draw: Any) -> dict[str, Any]:
     groups, depth = draw.choice((2, 1, 3)), draw.choice((2, 1, 4))
     rest = draw.shape(dims=(0, 3), least=1, most=60)
     channels = groups * depth
-    batch = draw.side(1 if depth * int(np.prod(rest)) > 1 else 2, 9)
+    batch = draw.side(1 if depth * math.prod(rest) > 1 else 2, 9)
     affine = draw.choice(("both", "none", "weight"))
     return {
         "x": draw.array((batch, channels, *rest)),
@@ -93,7 +94,7 @@ def group_norm(x: Any, weight: Any = None, bias: Any = None, *, num_groups: int,
     """
     shape, channels = np.shape(x), np.shape(x)[1]
     depth = channels // num_groups
-    grouped = (shape[0], num_groups, depth, int(np.prod(shape[2:])))
+    grouped = (shape[0], num_groups, depth, math.prod(shape[2:]))
     n = grouped[2] * grouped[3]
     rows = x.reshape(grouped)
     mean = stored(np.sum(rows, axis=(2, 3), keepdims=True) / n)
@@ -143,7 +144,7 @@ def rms_norm(x: Any, weight: Any = None, *, normalized_shape: tuple[int, ...], e
     dims = np.ndim(x)
     axes = tuple(range(dims - len(normalized_shape), dims))
     batch = tuple(range(dims - len(normalized_shape)))
-    n = int(np.prod(normalized_shape))
+    n = math.prod(normalized_shape)
     squares = np.sum(x * x, axis=axes, keepdims=True)
     rms = 1.0 / np.sqrt(squares / n + (_machine_epsilon(x) if eps is None else eps))
     normal = x * rms
