@@ -26,7 +26,8 @@ class Call:
     function: from these to the outputs; leaves: the tensors, detached; aux: outputs without gradient; cotangent: from
     the name of an output and the output to its cotangent; tangent: from the name of a leaf to its direction; inplace: a
     call that overwrites its first argument, if PyTorch has one; into: one that writes its value into a given tensor, if
-    it has such; batch: calls of the same shape to be made at once; notes: what a mode has to tell besides its outputs.
+    it has such; batch: calls of the same shape to be made at once; notes: what a mode has to tell besides its outputs;
+    wrong: sentences on what does not hold of them, whatever their values are.
     """
 
     function: Callable[[Tensors], Tensors]
@@ -38,6 +39,7 @@ class Call:
     into: Callable[[Tensors, torch.Tensor], torch.Tensor] | None = None
     batch: Callable[[], Any] | None = None
     notes: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
     def graph(self) -> tuple[Tensors, Tensors]:
         """Fresh leaves that record a graph, and the outputs made of them."""
@@ -153,9 +155,9 @@ def inference(call: Call) -> Tensors:
     _, plain = call.graph()
     for name, output in outputs.items():
         if not same_bits(output, again[name]):
-            raise RuntimeError(f"{name} has other bits under no_grad than under inference_mode")
+            call.wrong.append(f"{name} has other bits under no_grad than under inference_mode")
         if not same_bits(output, plain[name].detach()):
-            raise RuntimeError(f"{name} has other bits under inference_mode than where gradients are recorded")
+            call.wrong.append(f"{name} has other bits under inference_mode than where gradients are recorded")
     return outputs
 
 
@@ -183,10 +185,10 @@ def saved_tensor_hooks(call: Call) -> Tensors:
 
 
 def _same_as_plain(call: Call, found: Tensors) -> Tensors:
-    """What was found, if the plain backward has the same bits."""
+    """What was found, which is to have the bits of the plain backward."""
     for name, tensor in reverse(call, call.function).items():
         if not same_bits(tensor, found[name]):
-            raise RuntimeError(f"{name} has other bits than the plain backward")
+            call.wrong.append(f"{name} has other bits than the plain backward")
     return found
 
 

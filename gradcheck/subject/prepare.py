@@ -40,7 +40,7 @@ class Prepared:
     """The tensors of a case, and what calls the operation on them.
 
     drawn: arrays that PyTorch drew itself in the last call, by the name of the argument whose place they take; notes:
-    what the mode has to tell besides.
+    what the mode has to tell besides; wrong: what does not hold there.
     """
 
     def __init__(self, operation: Reference, case: Case, arguments: dict[str, Any], subject: Operation) -> None:
@@ -49,6 +49,7 @@ class Prepared:
         self.arguments = arguments
         self.drawn: dict[str, np.ndarray] = {}
         self.notes: list[str] = []
+        self.wrong: list[str] = []
         self._subject = subject
         self._newer = lacking_defaults(operation, arguments)
         self._given: list[tuple[str, torch.Tensor, bytes]] = []
@@ -71,6 +72,7 @@ class Prepared:
             into=self._into() if self.case.mode == "out" else None,
             batch=lambda: Batch(self),
             notes=self.notes,
+            wrong=self.wrong,
         )
 
     def outputs_of(self, tensors: dict[str, Any]) -> Tensors:

@@ -38,7 +38,8 @@ class Observed:
     """What PyTorch did: outputs by name (float64 arrays, exact), their dtypes and bits; or why there are none.
 
     outcome: ``ran``, ``unsupported`` (PyTorch says that it has no such kernel) or ``raises``; words: PyTorch's own;
-    drawn: arrays that it drew itself, by the name of the argument whose place they take; notes: what the mode tells.
+    drawn: arrays that it drew itself, by the name of the argument whose place they take; notes: what the mode tells;
+    wrong: sentences on what does not hold there, whatever the outputs are (other bits than another way gives).
     """
 
     outcome: str
@@ -48,6 +49,7 @@ class Observed:
     bits: dict[str, bytes] = field(default_factory=dict)
     drawn: dict[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
 
 def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subject: Operation | None = None) -> Observed:
@@ -110,4 +112,5 @@ def _observed(
         bits={name: bits for name, (_, bits) in read.items()},
         drawn=prepared.drawn,
         notes=tuple(prepared.notes),
+        wrong=tuple(prepared.wrong),
     )

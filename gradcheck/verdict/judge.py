@@ -16,7 +16,7 @@ from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, stored_bound, worst_errors
 from gradcheck.verdict.models import grades_of, is_small, model_of, output_dtypes
 from gradcheck.verdict.oracles import oracle_outputs
-from gradcheck.verdict.outputs import verdict
+from gradcheck.verdict.outputs import fact_verdict, verdict
 from gradcheck.verdict.verdict import Verdict
 from gradcheck.verdict.witness import witness_of
 
@@ -86,7 +86,12 @@ def judge_against(
             _verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"the reference has no output {name}")
             for name in observed.outputs
             if case.mode == "backward" and name not in grades["agrees"]
-        ]
+        ] + _facts(case, observed)
+
+
+def _facts(case: Case, observed: Observed) -> list[Verdict]:
+    """One more verdict where something does not hold whatever the numbers are: they are judged all the same."""
+    return [fact_verdict(case, "bits", observed.wrong)] if observed.wrong else []
 
 
 def _judge_output(

@@ -202,13 +202,19 @@ def test_other_bits_without_a_graph_are_seen() -> None:
     def lazy(x: torch.Tensor) -> torch.Tensor:
         return SILU(x) if torch.is_inference_mode_enabled() else SILU(x) * (1.0 + 2.0**-52)
 
-    assert "other bits" in verdicts("inference", lazy)["value"][1]
+    assert "other bits" in verdicts("inference", lazy)["bits"][1]
     assert not bad("backward", lazy)
 
     def fused(x: torch.Tensor) -> torch.Tensor:  # within the bound of both
         return SILU(x) if torch.is_grad_enabled() else SILU(x) * (1.0 + 2.0**-52)
 
-    assert "than where gradients are recorded" in verdicts("inference", fused)["value"][1]
+    assert "than where gradients are recorded" in verdicts("inference", fused)["bits"][1]
+    assert verdicts("inference", fused)["value"][0] == "agrees"  # whose numbers are judged by themselves
+
+    def wrong(x: torch.Tensor) -> torch.Tensor:
+        return SILU(x) if torch.is_grad_enabled() else SILU(x) * 2.0
+
+    assert verdicts("inference", wrong)["value"][0] == "deviates"
 
 
 def test_autograd_grad_has_the_bits_of_backward() -> None:
@@ -218,7 +224,7 @@ def test_autograd_grad_has_the_bits_of_backward() -> None:
         calls[0] += 1
         return SILU(x) * (1.0 if calls[0] == 1 else 1.0 + 2.0**-52)
 
-    assert "other bits than the plain backward" in verdicts("grad", drifting)["value"][1]
+    assert "other bits than the plain backward" in verdicts("grad", drifting)["bits"][1]
     assert not bad("grad", lambda x: SILU(x))
 
 
