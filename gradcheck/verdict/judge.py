@@ -77,21 +77,18 @@ def judge_against(
     notes = _place_notes(operation, case, observed)
     coarse = grades.get("coarse", {})
     with np.errstate(all="ignore"):
-        return [
+        verdicts = [
             _judge_output(
                 case, arguments, observed, name, reference, coarse.get(name), (*notes.get(name, ()), *observed.notes)
             )
             for name, reference in grades["agrees"].items()
-        ] + [
-            _verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"the reference has no output {name}")
-            for name in observed.outputs
-            if case.mode == "backward" and name not in grades["agrees"]
-        ] + _facts(case, observed)
-
-
-def _facts(case: Case, observed: Observed) -> list[Verdict]:
-    """One more verdict where something does not hold whatever the numbers are: they are judged all the same."""
-    return [fact_verdict(case, "bits", observed.wrong)] if observed.wrong else []
+        ]
+    for name in observed.outputs:
+        if case.mode == "backward" and name not in grades["agrees"]:
+            verdicts.append(fact_verdict(case, name, (f"the reference has no output {name}",)))
+    if observed.wrong:  # whatever the numbers are, which are judged all the same
+        verdicts.append(fact_verdict(case, "bits", observed.wrong))
+    return verdicts
 
 
 def _judge_output(
