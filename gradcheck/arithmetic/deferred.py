@@ -2,26 +2,24 @@
 
 NumPy goes over memory some six times for one rule. Here the rules of + - × ÷ and of signs only note what is to be
 computed; when a value, a bound or a sum is asked for, the noted rules run one after the other on a tile that stays in
-the nearest cache (``kernels``). What they give is, bit for bit, what the rules in ``running_operators`` give, which
-define them. Only what those rules decide without a look at the numbers is put off: where ``top`` tells that nothing can
-overflow. All else is computed by NumPy, at once.
+the nearest cache (``kernels``), together with all sums that wait over the same shape (``postponed``). What they give
+is, bit for bit, what the rules in ``running_operators`` give, which define them. Only what those rules decide without a
+look at the numbers is put off: where ``top`` tells that nothing can overflow. All else is computed by NumPy, at once.
 
 Needs numba (``pip install gradcheck[fast]``). The environment variable GRADCHECK_FAST=0 turns it off.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
-import os
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.postponed import Summed, run
 from gradcheck.arithmetic.protocol import Composite
 from gradcheck.arithmetic.running import Bounded, lift, lift_array
 from gradcheck.arithmetic.running_operators import (
@@ -31,7 +29,8 @@ from gradcheck.arithmetic.running_operators import (
     top_of_scaled,
     top_of_sum,
 )
-from gradcheck.arithmetic.tape import Noted, Tape
+from gradcheck.arithmetic.running_reductions import reduced_size, sum_of, top_of_terms
+from gradcheck.arithmetic.tape import Noted, Tape, kernels
 
 __all__ = ["DEFERRED_ELEMENTS", "Deferred", "deferred", "kernels", "lift_large"]
 
@@ -43,17 +42,6 @@ NARROWEST = 16
 
 MOST_RULES = 24
 """So many rules are put off at most: what is used twice is computed twice, from the arrays on."""
-
-
-@cache
-def kernels() -> Any:
-    """The compiled loops; None where numba is not installed, or GRADCHECK_FAST is 0."""
-    if os.environ.get("GRADCHECK_FAST") == "0":
-        return None
-    try:
-        return importlib.import_module("gradcheck.arithmetic.kernels")
-    except ImportError:
-        return None
 
 
 def lift_large(array: np.ndarray, model: RoundingModel) -> Bounded:
@@ -119,38 +107,61 @@ class Deferred(Bounded):
             bound[...] = 0.0 if self._bound is None else self._bound
 
     def _run(self, value: np.ndarray, bound: np.ndarray) -> None:
-        tape = Tape(kernels(), self.model, self._shape)
+        tape = Tape(self.model, self._shape)
         result = tape.put(self)
         tape.store(result, value, bound)
+        run(tape)
         self._value, self._bound = value, bound if result.bounded else None
         self.noted, self.rules = None, 0
 
     def worst(self, got: np.ndarray) -> tuple[float, float] | None:
         """The largest |got - value| over the bound, stored as the model says, and in ulps of its storage format.
 
-        None where NumPy has to look at special numbers, or the number is exact; got: C-contiguous, of the same shape.
+        None where NumPy has to look at special numbers, or the number is exact; got: C-contiguous array of the same
+        shape, of float64 or float32.
         """
-        tape = Tape(kernels(), self.model, self._shape)
+        tape = Tape(self.model, self._shape)
         result = tape.put(self)
         if not result.bounded:
             return None
-        ratio, ulp = tape.worst(result, got, self.model.store, self.model.rounds_on_store)
+        worst = tape.worst(result, got, self.model.store, self.model.rounds_on_store)
+        ratio, ulp = run(tape)[worst].tolist()
         return (ratio, ulp) if max(ratio, ulp) < math.inf else None
 
     def sums(self, axis: Any, keepdims: bool) -> tuple[Any, Any, Any]:
         """As of Bounded, along the last axis or along all others; NumPy adds along any other."""
-        dims = len(self._shape)
-        given = range(dims) if axis is None else (axis,) if isinstance(axis, int) else axis
-        axes = tuple(a % dims for a in given)
-        lines = axes == (dims - 1,) or (axes == tuple(range(dims - 1)) and self._shape[-1] >= NARROWEST)
-        if not (axes and lines):
+        along = self._along(axis)
+        if along is None:
             return super().sums(axis, keepdims)
-        tape = Tape(kernels(), self.model, self._shape)
+        tape = Tape(self.model, self._shape)
         terms = tape.put(self)
-        sums = tape.row_sums(terms) if axes == (dims - 1,) else tape.column_sums(terms)
-        shape = [1 if a in axes else side for a, side in enumerate(self._shape) if keepdims or a not in axes]
-        value, magnitude, *spread = (part.reshape(shape) for part in sums)
+        sums = tape.row_sums(terms) if along == "rows" else tape.column_sums(terms)
+        run(tape)
+        value, magnitude, *spread = (part.reshape(_reduced(self._shape, axis, keepdims)) for part in sums)
         return value, magnitude, spread[0] if spread else None
+
+    def _along(self, axis: Any) -> str | None:
+        """Whether a sum over the axis, or axes, is one along rows, or along columns; None if neither."""
+        dims = len(self._shape)
+        axes = _axes(axis, dims)
+        if axes and axes == (dims - 1,):
+            return "rows"
+        return "columns" if axes and axes == tuple(range(dims - 1)) and self._shape[-1] >= NARROWEST else None
+
+    def summed(self, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Bounded:
+        """``sum_of``, put off until it is asked for, unless the rule has to look at numbers to tell the sum's top."""
+        model, terms, along = self.model, reduced_size(self._shape, axis), self._along(axis)
+        top = top_of_terms(model, terms, model.sum_factor(blocks * terms), self.top)
+        if along is None or not top <= model.safe:
+            return sum_of(self, axis, keepdims, blocks=blocks)
+
+        def finish(sums: tuple[Any, Any, Any]) -> Bounded:
+            return sum_of(self, axis, keepdims, blocks=blocks, sums=sums)
+
+        return Summed(self, along == "rows", _reduced(self._shape, axis, keepdims), top, finish)
+
+    def __gradcheck_sum_over_batch__(self, axis: Any, keepdims: bool) -> Bounded:
+        return self.summed(axis, keepdims, blocks=self.model.blocks)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         rule = PUT_OFF.get(ufunc)
@@ -163,6 +174,8 @@ class Deferred(Bounded):
         return deferred(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.sum and type(args[0]) is Deferred and all(issubclass(kind, Bounded) for kind in types):
+            return args[0].summed(*args[1:], **kwargs)
         return deferred(super().__array_function__(function, types, args, kwargs))
 
     def _map(self, function: Any, *args: Any, **kwargs: Any) -> Bounded:
@@ -172,8 +185,20 @@ class Deferred(Bounded):
         return deferred(super().__gradcheck_stored__())
 
 
+def _axes(axis: Any, dims: int) -> tuple[int, ...]:
+    given = range(dims) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return tuple(a % dims for a in given)
+
+
+def _reduced(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
+    """The shape of a sum over an axis, or axes."""
+    axes = _axes(axis, len(shape))
+    return tuple(1 if a in axes else side for a, side in enumerate(shape) if keepdims or a not in axes)
+
+
 def deferred(number: Any) -> Any:
     """A number that was computed, as one whose next rules are put off, if it is large; anything else as it is."""
+    number = number.made() if isinstance(number, Summed) else number
     if type(number) is not Bounded or number.size <= DEFERRED_ELEMENTS or number.model.carries_wide:
         return number
     if kernels() is None:
@@ -190,6 +215,9 @@ def _put_off(
     """The number that a rule gives, unless its numbers have to be looked at."""
     if not top <= m.safe or any(operand.model.carries_wide for operand in operands):
         return None
+    for operand in operands:
+        if isinstance(operand, Summed):  # now: sums that wait do not depend on one another
+            operand.made()
     shape = np.broadcast_shapes(*(operand.shape for operand in operands))
     put_off = [operand for operand in operands if isinstance(operand, Deferred)]
     rules = 1 + sum(operand.rules for operand in put_off)

@@ -16,8 +16,10 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numba.core
+import numba.core.cgutils
 import numba.extending
 import numpy as np
+from llvmlite import ir
 
 __all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "largest", "run"]
 
@@ -30,7 +32,7 @@ REGISTER = 2 * TILE + 40
 LOAD, LOAD_BOUND, STORE, STORE_SIZE, STORE_BOUND, TOTAL, TOTAL_SIZE, TOTAL_BOUND = range(8)
 ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = range(8, 15)
 MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(15, 20)
-DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, WORST = range(20, 28)
+DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, WORST, LOAD_SINGLE = range(20, 29)
 
 CODES = {name: code for name, code in globals().items() if name.isupper() and name not in ("TILE", "REGISTER")}
 """Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one)."""
@@ -39,6 +41,7 @@ SUM_STARTS = float(np.add.reduce(np.array([-0.0])))
 """What NumPy adds the first term to: 0.0, and -0.0 since 1.25."""
 
 types: Any = numba.core.types
+build: Any = numba.core.cgutils
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,24 +59,26 @@ def _intrinsic(function: Callable[..., Any]) -> Any:
     return numba.extending.intrinsic(function)
 
 
-@_intrinsic
-def _pointer(context: Any, address: Any) -> Any:
-    """The pointer to the float64 at an address."""
+def _taken_as(result: Any, operand: Any, instruction: str) -> Any:
+    """What takes the bits of one type for another, by an instruction of the compiler that computes nothing."""
 
-    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+    def taken(context: Any, operand_type: Any) -> Any:
+        def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return getattr(builder, instruction)(arguments[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(types.float64)(types.int64), made
+        return result(operand), made
+
+    return _intrinsic(taken)
 
 
-@_intrinsic
-def _integers(context: Any, address: Any) -> Any:
-    """The pointer to the int64 at an address."""
+_pointer = _taken_as(types.CPointer(types.float64), types.int64, "inttoptr")
+_integers = _taken_as(types.CPointer(types.int64), types.int64, "inttoptr")
+_singles = _taken_as(types.CPointer(types.float32), types.CPointer(types.float64), "bitcast")
+"""Pointers: to the float64 and to the int64 at an address, and to the float32 where one to a float64 points."""
 
-    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.int64)(types.int64), made
+_bits_of = _taken_as(types.int64, types.float64, "bitcast")
+_number_of = _taken_as(types.float64, types.int64, "bitcast")
+"""The bits of a float64, and the float64 of these bits."""
 
 
 @_intrinsic
@@ -87,29 +92,36 @@ def _further(context: Any, pointer: Any) -> Any:
 
 
 @_intrinsic
-def _bits_of(context: Any, number: Any) -> Any:
-    """The bits of a float64, as int64."""
+def _eight_sums(context: Any, pointer: Any, n: Any) -> Any:
+    """Of n·8 numbers, n > 0, the sums of every eighth from the first on, from the second on, …: side by side.
+
+    Written out since numba does not have the compiler look for sums that it could take together.
+    """
 
     def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], context.get_value_type(types.int64))
+        eight = ir.VectorType(ir.DoubleType(), 8)
+        rows = builder.bitcast(arguments[0], eight.as_pointer())
+        sums = build.alloca_once_value(builder, builder.load(rows, align=8))
+        with build.for_range(builder, arguments[1], start=ir.Constant(arguments[1].type, 1)) as loop:
+            row = builder.load(builder.gep(rows, [loop.index]), align=8)
+            builder.store(builder.fadd(builder.load(sums), row), sums)
+        found = builder.load(sums)
+        lanes = [builder.extract_element(found, ir.Constant(ir.IntType(32), i)) for i in range(8)]
+        return context.make_tuple(builder, signature.return_type, lanes)
 
-    return types.int64(types.float64), made
-
-
-@_intrinsic
-def _number_of(context: Any, bits: Any) -> Any:
-    """The float64 of these bits."""
-
-    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], context.get_value_type(types.float64))
-
-    return types.float64(types.int64), made
+    return types.UniTuple(types.float64, 8)(pointer, types.int64), made
 
 
 _MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
 _EXPONENT = np.int64(0x7FF0000000000000)
 _RECIPROCAL = np.int64(2046 << 52)
 """Minus the bits of a power of two: the bits of its reciprocal."""
+_LEAST = np.int64(-(2**63))
+"""Flips the sign bit: bits flipped so are in the order of unsigned integers."""
+BELOW_ONE = 1.0 - 2.0**-51
+TINY = 2.0**-1000
+"""Where bound·(ratio·BELOW_ONE) - (error + TINY), each rounded, is not below 0, error/bound, rounded, is at most the
+ratio."""
 
 
 @_compiled
@@ -122,10 +134,17 @@ def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> 
     """
     words, maxima = _pointer(constants), _integers(constants)
     roundoff, least, normal, gap = words[0], words[1], _bits_of(words[2]), words[3]
+    ratio, ulp = maxima[4], maxima[5]
+    known, above = _number_of(ratio) * BELOW_ONE, _LEAST
     for i in range(n):
         error = abs(got[i] - a[i])
-        d[i] = error / (((abs(a[i]) + p[i]) * roundoff + least) + p[i])
+        allowed = ((abs(a[i]) + p[i]) * roundoff + least) + p[i]
+        d[i] = allowed
         e[i] = error
+        above = max(above, _bits_of(allowed * known - (error + TINY)) ^ _LEAST)
+    if above > _EXPONENT ^ _LEAST:  # one is negative or NaN: a quotient, which takes longest, may be the largest yet
+        for i in range(n):
+            ratio = max(ratio, _bits_of(e[i] / d[i]) & _MAGNITUDE)
     if words[2] > 1e-300:  # multiplying by the reciprocal, a power of two, is exact
         for i in range(n):
             reciprocal = _RECIPROCAL - max(_bits_of(a[i]) & _EXPONENT, normal)
@@ -133,9 +152,6 @@ def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> 
     else:
         for i in range(n):
             e[i] = e[i] / (_number_of(max(_bits_of(a[i]) & _EXPONENT, normal)) / gap)
-    ratio, ulp = maxima[4], maxima[5]
-    for i in range(n):
-        ratio = max(ratio, _bits_of(d[i]) & _MAGNITUDE)
     for i in range(n):
         ulp = max(ulp, _bits_of(e[i]) & _MAGNITUDE)
     maxima[4], maxima[5] = ratio, ulp
@@ -285,6 +301,10 @@ def _step(
         for i in range(n):
             e[i] = p[i]
             d[i] = -a[i]
+    elif code == LOAD_SINGLE:
+        singles = _singles(a)
+        for i in range(n):
+            d[i] = singles[i]
     elif code == WORST:
         _worst(d, e, a, p, b, n, constants + 8 * words[4])
 
@@ -298,18 +318,7 @@ def _leaf_sum(address: int, n: int) -> float:
         for i in range(n):
             total += few[i]
         return total
-    a = _pointer(address)
-    r0, r1, r2, r3, r4, r5, r6, r7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
-    for k in range(1, n // 8):
-        a = _pointer(address + 64 * k)
-        r0 += a[0]
-        r1 += a[1]
-        r2 += a[2]
-        r3 += a[3]
-        r4 += a[4]
-        r5 += a[5]
-        r6 += a[6]
-        r7 += a[7]
+    r0, r1, r2, r3, r4, r5, r6, r7 = _eight_sums(_pointer(address), n // 8)
     total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
     left = _pointer(address + 8 * (n - n % 8))
     for i in range(n % 8):
@@ -344,26 +353,25 @@ def _pairwise_sum(address: int, n: int, size: Any, rest: Any, left: Any) -> floa
 
 @_compiled
 def run(
-    steps: Any, once: int, per_row: int, places: Any, constants: Any, rows: int, columns: int, units: Any, line: Any,
-    sums: Any,
+    steps: Any, once: int, per_row: int, places: Any, constants: Any, rows: int, columns: int, units: Any, lines: Any
 ) -> None:  # fmt: skip
     """Run a tape over ``rows`` × ``columns`` elements.
 
     steps: (k, 5), of which those before ``once`` are run once and those before ``per_row`` once a row; places: (m, 3);
-    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; sums: (m, rows) or empty: gets the sum
-    of each line (m, columns), which the steps have stored there, after each row.
+    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; lines: (m, 2), addresses of a
+    line of columns, which the steps store for each row, and of an array that gets its sum for that row.
     """
     own, unit, eta, growth = units
     size, rest, left = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64)
-    table, at, numbers, lines = steps.ctypes.data, places.ctypes.data, constants.ctypes.data, line.ctypes.data
+    table, at, numbers = steps.ctypes.data, places.ctypes.data, constants.ctypes.data
     for row in range(rows):
         for start in range(0, columns, TILE):
             n = min(TILE, columns - start)
             first = per_row if start else once if row else 0
             for k in range(first, len(steps)):
                 _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta, growth)
-        for kind in range(len(sums)):
-            sums[kind, row] = SUM_STARTS + _pairwise_sum(lines + 8 * kind * columns, columns, size, rest, left)
+        for k in range(len(lines)):
+            _pointer(lines[k, 1])[row] = SUM_STARTS + _pairwise_sum(lines[k, 0], columns, size, rest, left)
 
 
 @_compiled

@@ -19,7 +19,7 @@ from gradcheck.arithmetic.running_sums import (
     seem_alike,
 )
 
-__all__ = ["finish_sum", "mean", "reduced_size", "sum_of"]
+__all__ = ["finish_sum", "mean", "reduced_size", "sum_of", "top_of_terms"]
 
 
 def reduced_size(shape: tuple[int, ...], axis: Any) -> int:
@@ -29,17 +29,20 @@ def reduced_size(shape: tuple[int, ...], axis: Any) -> int:
     return math.prod([shape[a] for a in axis]) if isinstance(axis, tuple) else shape[axis]
 
 
-def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1, batch: int = 1) -> Bounded:
+def sum_of(
+    a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int = 1, batch: int = 1, sums: Any = None
+) -> Bounded:
     """Σ over an axis: λ·√n·u·Σ|terms|, or γ·Σ|terms| where that is smaller, and the terms' own bounds.
 
     Of few terms their sizes are looked at: no partial sum is taken for larger than it can be, and no roundings for
     independent that are not; of more, this only where some are seen to be alike. blocks: of how many
-    blocks of rows this is one; batch: how many arrays are stacked in this one, each of few terms or many by itself.
+    blocks of rows this is one; batch: how many arrays are stacked in this one, each of few terms or many by itself;
+    sums: those of ``a.sums``, where they are known.
     """
     model, terms = a.model, reduced_size(a.shape, axis)
     options: Any = {"axis": axis, "keepdims": keepdims}
     factor = model.sum_factor(blocks * terms)
-    value, magnitude, spread = a.sums(axis, keepdims)
+    value, magnitude, spread = sums or a.sums(axis, keepdims)
     bound = magnitude * factor
     if blocks == 1 and terms > 1 and 0 < value.size * terms <= SAMPLED_ELEMENTS * batch:
         bound = _looked_at(a, axis, keepdims, magnitude, bound, few=value.size * terms <= ORDERED_ELEMENTS * batch)
@@ -47,12 +50,17 @@ def sum_of(a: Bounded, axis: Any = None, keepdims: bool = False, *, blocks: int 
         bound = bound + spread * (1.0 + factor)
     if model.least:  # what is added up may be flushed on the way
         bound = bound + terms * model.least
-    top = terms * (a.top * (1.0 + 2.0 * factor) + 2.0 * model.least) if terms else 0.0
+    top = top_of_terms(model, terms, factor, a.top)
 
     def special() -> Any:
         return np.any(~np.isfinite(a.value), **options)
 
     return finish_sum(model, value, magnitude, bound, spread, special, top).at_least_zero(a.nonnegative)
+
+
+def top_of_terms(model: RoundingModel, terms: int, factor: float, top: float) -> float:
+    """The top of a sum of so many terms, from that of the terms."""
+    return terms * (top * (1.0 + 2.0 * factor) + 2.0 * model.least) if terms else 0.0
 
 
 def _looked_at(a: Bounded, axis: Any, keepdims: bool, magnitude: Any, bound: Any, few: bool) -> Any:

@@ -5,7 +5,10 @@ Each rule here is that of the same name in ``running_operators``, which defines 
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,7 +17,18 @@ from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded
 from gradcheck.formats import Format
 
-__all__ = ["Noted", "Place", "Tape"]
+__all__ = ["Noted", "Place", "Tape", "kernels"]
+
+
+@cache
+def kernels() -> Any:
+    """The compiled loops; None where numba is not installed, or GRADCHECK_FAST is 0."""
+    if os.environ.get("GRADCHECK_FAST") == "0":
+        return None
+    try:
+        return importlib.import_module("gradcheck.arithmetic.kernels")
+    except ImportError:
+        return None
 
 
 class Place(NamedTuple):
@@ -44,18 +58,19 @@ Step = tuple[str, Place, Place, Place, int]
 
 
 class Tape:
-    """Steps over an array of one shape, taken as rows along its last axis.
+    """Steps over an array of one shape, taken as rows along its last axis; needs the compiled loops.
 
     Loads of what is the same throughout, or throughout a row, are run once, or once a row.
     """
 
-    def __init__(self, kernels: Any, model: RoundingModel, shape: tuple[int, ...]) -> None:
-        self._kernels = kernels
-        self._model = model
-        self._shape = shape
+    def __init__(self, model: RoundingModel, shape: tuple[int, ...]) -> None:
+        self._kernels = kernels()
+        self.model = model
+        self.shape = shape
         self._rows, self._columns = math.prod(shape[:-1]), shape[-1]
         self._steps: tuple[list[Step], list[Step], list[Step]] = ([], [], [])  # once, once a row, for each tile
         self._constants: list[float] = [0.0]
+        self._lines: list[tuple[int, int]] = []  # addresses: of a line added up after each row, of its sums
         self._alive: list[Any] = []  # the arrays whose addresses are on the tape
         self._known: dict[int, Place] = {}
         self._count = 0
@@ -79,7 +94,7 @@ class Tape:
 
     def multiply(self, a: Bounded, b: Bounded) -> Place:
         left, right = self.put(a), self.put(b)
-        roomy = self._model.has_room
+        roomy = self.model.has_room
         if not right.bounded or b.size > a.size:
             left, right = right, left
         if left.bounded and not right.bounded:
@@ -103,36 +118,36 @@ class Tape:
         return self._note(f"NEGATIVE_{left.bounded:d}", self._register(left.bounded), left)
 
     def store(self, result: Place, value: np.ndarray, bound: np.ndarray) -> None:
-        """Run the tape, and keep what is at a place in arrays of the tape's shape; the bound only if there is one."""
+        """Keep what is at a place in C-contiguous arrays of the tape's shape; the bound only if there is one."""
         self._write("STORE", result, value, 8 * self._columns)
         if result.bounded:
             self._write("STORE_BOUND", result, bound, 8 * self._columns)
-        self._run(np.empty((0, 0)), np.empty((0, 0)))
 
-    def worst(self, result: Place, got: np.ndarray, store: Format, rounds: bool) -> tuple[float, float]:
-        """Run the tape; the largest |got - value| over the stored bound, and in ulps of a format; NaN if any is NaN."""
+    def worst(self, result: Place, got: np.ndarray, store: Format, rounds: bool) -> slice:
+        """The largest |got - value| over the stored bound, and in ulps of a format; NaN if any is NaN.
+
+        got: C-contiguous, of the tape's shape, float64 or float32; the result says where among the constants they are.
+        """
         first = len(self._constants)
         rounding = (store.roundoff, store.smallest_subnormal) if rounds else (0.0, 0.0)
         self._constants += [*rounding, store.smallest_normal, 0.5 / store.roundoff, 0.0, 0.0]
-        self._note("WORST", self._register(True), result, self._array(got, 8 * self._columns, 8), first)
-        ratio, ulp = self._run(np.empty((0, 0)), np.empty((0, 0)))[first + 4 :].tolist()
-        return ratio, ulp
+        self._note("WORST", self._register(True), result, self._whole(got), first)
+        return slice(first + 4, first + 6)
 
     def row_sums(self, terms: Place) -> np.ndarray:
-        """Run the tape; Σ value, Σ |value| and, unless it is exact, Σ bound along each row: (2 or 3, rows)."""
-        line = np.empty((2 + terms.bounded, self._columns))
-        for part, name in zip(line, ("STORE", "STORE_SIZE", "STORE_BOUND"), strict=False):
-            self._write(name, terms, part, 0)
-        sums = np.empty((len(line), self._rows))
-        self._run(line, sums)
+        """Σ value, Σ |value| and, unless it is exact, Σ bound along each row: (2 or 3, rows), once the tape has run."""
+        sums = np.empty((2 + terms.bounded, self._rows))
+        for part, name in zip(sums, ("STORE", "STORE_SIZE", "STORE_BOUND"), strict=False):
+            line = np.empty(self._columns)
+            self._write(name, terms, line, 0)
+            self._lines.append((_address(line), _address(part)))
         return sums
 
     def column_sums(self, terms: Place) -> np.ndarray:
-        """Run the tape; the same sums along each column: (2 or 3, columns)."""
+        """The same sums along each column: (2 or 3, columns)."""
         sums = np.full((2 + terms.bounded, self._columns), self._kernels.SUM_STARTS)
         for part, name in zip(sums, ("TOTAL", "TOTAL_SIZE", "TOTAL_BOUND"), strict=False):
             self._write(name, terms, part, 0)
-        self._run(np.empty((0, 0)), np.empty((0, 0)))
         return sums
 
     def _rule(self, name: str, left: Place, right: Place) -> Place:
@@ -149,8 +164,12 @@ class Tape:
     def _array(self, array: np.ndarray, row: int, column: int) -> Place:
         self._alive.append(array)
         self._count += 1
-        address = array.__array_interface__["data"][0]
-        return Place(self._count, outside=True, address=address, row=row, column=column)
+        return Place(self._count, outside=True, address=_address(array), row=row, column=column)
+
+    def _whole(self, array: np.ndarray) -> Place:
+        """An array of the tape's shape, C-contiguous; one of float32 is widened tile by tile."""
+        place = self._array(array, array.itemsize * self._columns, array.itemsize)
+        return place if array.dtype == np.float64 else self._note("LOAD_SINGLE", self._register(False), place)
 
     def _write(self, name: str, result: Place, array: np.ndarray, row: int) -> None:
         self._note(name, self._array(array, row, 8), result)
@@ -170,19 +189,19 @@ class Tape:
     def _spread(self, array: Any) -> Place:
         """An array as rows along the last axis of the tape's shape; a copy where these are not evenly apart."""
         array = np.ascontiguousarray(array, dtype=np.float64)
-        *lead, last = (1,) * (len(self._shape) - array.ndim) + array.shape[-len(self._shape) :]
+        *lead, last = (1,) * (len(self.shape) - array.ndim) + array.shape[-len(self.shape) :]
         if math.prod(lead) == 1:
             return self._array(array, 0, 0 if last == 1 else 8)
-        if tuple(lead) == self._shape[:-1]:
+        if tuple(lead) == self.shape[:-1]:
             return self._array(array, 8 * last, 0 if last == 1 else 8)
-        return self._array(np.ascontiguousarray(np.broadcast_to(array, self._shape)), 8 * self._columns, 8)
+        return self._array(np.ascontiguousarray(np.broadcast_to(array, self.shape)), 8 * self._columns, 8)
 
-    def _run(self, line: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    def run(self) -> np.ndarray:
         """Run the steps; the constants, which may have been written to."""
-        model, constants = self._model, np.array(self._constants)
+        model, constants = self.model, np.array(self._constants)
         places, registers = self._places()
         file = np.empty((registers + 1) * self._kernels.REGISTER)
-        base = -(-file.__array_interface__["data"][0] // 64) * 64
+        base = -(-_address(file) // 64) * 64
         codes, size = self._kernels.CODES, 8 * self._kernels.REGISTER
         steps = [
             (codes[name], result.number, a.number, b.number, constant)
@@ -200,8 +219,8 @@ class Tape:
         )
         once, per_row = len(self._steps[0]), len(self._steps[0]) + len(self._steps[1])
         self._kernels.run(
-            np.array(steps, dtype=np.int64), once, per_row, table, constants, self._rows, self._columns, units, line,
-            sums,
+            np.array(steps, dtype=np.int64), once, per_row, table, constants, self._rows, self._columns, units,
+            np.array(self._lines, dtype=np.int64).reshape(-1, 2),
         )  # fmt: skip
         return constants
 
@@ -232,3 +251,8 @@ class Tape:
                     if not (place.outside or place.kept) and part is self._steps[2] and last[place.number] == k
                 ]
         return places, count
+
+
+def _address(array: np.ndarray) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -63,8 +63,7 @@ def tampered(
         changed = form.round(tamper(Scene(numbers, form, case, before.outputs.get(name, numbers))))
     if np.array_equal(changed, numbers, equal_nan=True):
         return None
-    outputs = {**observed.outputs, name: changed}
-    return replace(observed, outputs=outputs, bits={**observed.bits, name: form.to_bits(changed).tobytes()})
+    return replace(observed, elements={**observed.elements, name: form.to_bits(changed)})
 
 
 def scaled(factor: float) -> Callable[[Scene], np.ndarray]:

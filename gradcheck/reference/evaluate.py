@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.carrier import size_of
 from gradcheck.arithmetic.deferred import Deferred, kernels, lift_large
+from gradcheck.arithmetic.postponed import Summed
 from gradcheck.arithmetic.running import lift
 from gradcheck.errors import ContractError
 from gradcheck.reference.registry import Reference
@@ -183,7 +184,7 @@ def _joined_blocks(
             if name in rows_of:
                 joined.setdefault(name, _Rows(length, part)).put(start, part)
             else:
-                sums.setdefault(name, []).append(part)
+                sums.setdefault(name, []).append(part.made() if isinstance(part, Summed) else part)
     # Only a look at all terms tells whether a sum over the batch may overflow on its way, or is special.
     if not all(sum(part.top for part in parts) <= model.safe for parts in sums.values()):
         return _bounded_block(operation, arguments, cotangent, unblocked)

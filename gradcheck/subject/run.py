@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from gradcheck.cases.case import Case
@@ -18,9 +17,10 @@ from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation, operation_named
 from gradcheck.subject.devices import synchronize
 from gradcheck.subject.modes import Call
+from gradcheck.subject.observed import Observed
 from gradcheck.subject.prepare import Prepared, modes
 from gradcheck.subject.settings import applied, unavailable
-from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor
+from gradcheck.subject.tensors import dtype_name, elements_of, to_tensor
 
 __all__ = ["Observed", "Operation", "run_case", "run_rows"]
 
@@ -31,25 +31,6 @@ _NO_KERNEL = re.compile(
     r"must override the setup_context",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What PyTorch did: outputs by name (float64 arrays, exact), their dtypes and bits; or why there are none.
-
-    outcome: ``ran``, ``unsupported`` (PyTorch says that it has no such kernel) or ``raises``; words: PyTorch's own;
-    drawn: arrays that it drew itself, by the name of the argument whose place they take; notes: what the mode tells;
-    wrong: sentences on what does not hold there, whatever the outputs are (other bits than another way gives).
-    """
-
-    outcome: str
-    words: str = ""
-    outputs: dict[str, np.ndarray] = field(default_factory=dict)
-    dtypes: dict[str, str] = field(default_factory=dict)
-    bits: dict[str, bytes] = field(default_factory=dict)
-    drawn: dict[str, np.ndarray] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    wrong: tuple[str, ...] = ()
 
 
 def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subject: Operation | None = None) -> Observed:
@@ -104,12 +85,10 @@ def _observed(
         refused = isinstance(error, NotImplementedError) or _NO_KERNEL.search(str(error))
         outcome = "unsupported" if refused else "raises"
         return Observed(outcome, f"{type(error).__name__}: {words_of_torch}")
-    read = {name: array_and_bits(tensor) for name, tensor in outputs.items()}
     return Observed(
         "ran",
-        outputs={name: array for name, (array, _) in read.items()},
+        elements={name: elements_of(tensor) for name, tensor in outputs.items()},
         dtypes={name: dtype_name(tensor) for name, tensor in outputs.items()},
-        bits={name: bits for name, (_, bits) in read.items()},
         drawn=prepared.drawn,
         notes=tuple(prepared.notes),
         wrong=tuple(prepared.wrong),

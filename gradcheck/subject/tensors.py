@@ -11,7 +11,7 @@ import torch
 
 from gradcheck.cases.layouts import CONTIGUOUS, expanded_axis, misfit
 
-__all__ = ["LAYOUTS", "array_and_bits", "bits_of", "laid_out", "to_array", "to_tensor"]
+__all__ = ["LAYOUTS", "array_and_bits", "bits_of", "elements_of", "laid_out", "to_array", "to_tensor"]
 
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:
@@ -106,6 +106,12 @@ def to_array(tensor: torch.Tensor) -> np.ndarray:
 def bits_of(tensor: torch.Tensor) -> bytes:
     """The tensor's elements, in row-major order, byte by byte."""
     return _elements(tensor)[1].tobytes()
+
+
+def elements_of(tensor: torch.Tensor) -> np.ndarray:
+    """The tensor's elements as they lie in memory, C-contiguous; dense if sparse, the bits of bfloat16 as int16."""
+    elements = _elements(tensor)[1]
+    return elements if elements.flags.c_contiguous else elements.copy()
 
 
 def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.carrier import peak_of, size_of
-from gradcheck.arithmetic.deferred import DEFERRED_ELEMENTS, Deferred, deferred
+from gradcheck.arithmetic.deferred import Deferred, deferred
 from gradcheck.formats import Format
 
 __all__ = ["Worst", "digest_of", "error_ratios", "stored_bound", "worst_errors"]
@@ -29,11 +29,12 @@ class Worst(NamedTuple):
 def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst:
     """The worst of all elements: the maxima of :func:`error_ratios` and of the errors in ulps, without keeping them.
 
+    got: float64 or float32 array of the reference's shape.
     Infinities and NaN among the operands are in order; NumPy's warnings of them are for the caller to silence.
     """
-    if got.size > DEFERRED_ELEMENTS and coarse is None and got.dtype == np.float64 and got.flags.c_contiguous:
-        large = deferred(reference)
-        compiled = large.worst(got) if isinstance(large, Deferred) else None
+    large = deferred(reference) if coarse is None and got.flags.c_contiguous else None
+    if isinstance(large, Deferred):
+        compiled = large.worst(got)
         if compiled is not None:
             return Worst(compiled[0], *compiled)
     flat, value = got.reshape(-1), np.asarray(reference.value).reshape(-1)
@@ -127,16 +128,18 @@ LANES = 1 << 12
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def digest_of(bits: bytes) -> str:
+def digest_of(elements: np.ndarray | bytes) -> str:
     """16 hexadecimal digits that follow from the bits: SHA-256, of a polynomial hash of them where they are many.
 
-    The hash of each lane is Σ word·m^i modulo 2^64. The multiplier m is odd, so one changed word always changes it.
+    elements: C-contiguous. The hash of each lane is Σ word·m^i modulo 2^64. The multiplier m is odd, so one changed
+    word always changes it.
     """
+    bits: Any = elements.reshape(-1).view(np.uint8).data if isinstance(elements, np.ndarray) else elements
     if len(bits) > 16 * LANES:
         words = np.frombuffer(bits, dtype="<u8", count=len(bits) // (8 * LANES) * LANES).reshape(-1, LANES)
         lanes = np.zeros(LANES, dtype=np.uint64)
         for row in words:
             lanes *= MULTIPLIER
             lanes += row
-        bits = lanes.astype("<u8").tobytes() + bits[words.nbytes :] + len(bits).to_bytes(8, "little")
+        bits = lanes.astype("<u8").tobytes() + bytes(bits[words.nbytes :]) + len(bits).to_bytes(8, "little")
     return hashlib.sha256(bits).hexdigest()[:16]

@@ -83,7 +83,7 @@ def judge_against(
             )
             for name, reference in grades["agrees"].items()
         ]
-    for name in observed.outputs:
+    for name in observed.elements:
         if case.mode == "backward" and name not in grades["agrees"]:
             verdicts.append(fact_verdict(case, name, (f"the reference has no output {name}",)))
     if observed.wrong:  # whatever the numbers are, which are judged all the same
@@ -100,10 +100,10 @@ def _judge_output(
     coarse: Bounded | None,
     notes: tuple[str, ...],
 ) -> Verdict:
-    if name not in observed.outputs:
+    if name not in observed.elements:
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"there is no output {name}")
-    got = observed.outputs[name]
-    digest = digest_of(observed.bits[name])
+    got = observed.numbers(name)
+    digest = digest_of(observed.elements[name])
     if got.shape != reference.shape:
         words = f"{name} has shape {got.shape}, should be {reference.shape}"
         return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)

@@ -87,8 +87,8 @@ def _by_batch(scene: Scene) -> Iterator[Pair]:
 
 def _some(observed: Observed, names: tuple[str, ...], start: int, stop: int) -> Observed:
     """The rows of those outputs that have rows."""
-    outputs = {n: o[start:stop] for n, o in observed.outputs.items() if n in names and o.ndim}
-    return replace(observed, outputs=outputs, bits={name: output.tobytes() for name, output in outputs.items()})
+    rows = {name: array[start:stop] for name, array in observed.elements.items() if name in names and array.ndim}
+    return replace(observed, elements=rows)
 
 
 def _by_layout(layout: str) -> Callable[[Scene], Iterator[Pair]]:
@@ -166,7 +166,7 @@ def _joined(found: Found, a: Observed, b: Observed, case: Case) -> Found:
         if a.outcome == b.outcome or found.outcome in ("raises", "unsupported"):
             return found
         return replace(found, outcome=failed.outcome, words=failed.words, line=str(case))
-    apart = {name: _apart(name, a, b) for name in a.outputs if a.bits[name] != b.bits.get(name)}
+    apart = {name: _apart(name, a, b) for name in a.elements if not _same_bits(a.elements[name], b.elements.get(name))}
     share = max((share for share, _ in apart.values()), default=0.0)
     before = found.outcome if found.outcome != "none" else "same"
     more = replace(
@@ -178,6 +178,10 @@ def _joined(found: Found, a: Observed, b: Observed, case: Case) -> Found:
         ulp=max([found.ulp, *(ulp for _, ulp in apart.values())]),
     )
     return replace(more, share=share, line=str(case)) if share > found.share else more
+
+
+def _same_bits(one: np.ndarray, other: np.ndarray | None) -> bool:
+    return other is not None and one.dtype == other.dtype and one.tobytes() == other.tobytes()
 
 
 def _apart(name: str, a: Observed, b: Observed) -> tuple[float, float]:

@@ -11,8 +11,9 @@ import pytest
 
 from gradcheck.arithmetic import Bounded, RoundingModel, deferred, rounding_model, sum_over_batch
 from gradcheck.arithmetic.deferred import Deferred, kernels, lift_large
+from gradcheck.arithmetic.postponed import Summed
 from gradcheck.arithmetic.running import lift_array
-from gradcheck.verdict.compare import worst_errors
+from gradcheck.verdict.compare import error_ratios, worst_errors
 
 pytestmark = [
     pytest.mark.skipif(
@@ -61,6 +62,9 @@ EXPRESSIONS: dict[str, Callable[..., Any]] = {
     "Σ z": lambda x, y, w, r, z: np.sum(z - r, axis=(z.ndim - 1,)),
     "Σ z over the batch": lambda x, y, w, r, z: sum_over_batch(z * r, tuple(range(z.ndim - 1))),
     "Σ x over the batch": lambda x, y, w, r, z: np.sum(x, axis=tuple(range(x.ndim - 1))),
+    "Σ z·y + Σ (z - r)": lambda x, y, w, r, z: _both(z * y, z - r, -1),
+    "Σ x + Σ z over the batch": lambda x, y, w, r, z: _both(x, z * y, tuple(range(z.ndim - 1))),
+    "Σ of rows and over the batch": lambda x, y, w, r, z: _sums_of_two_kinds(z * y, x),
     "Σ of all": lambda x, y, w, r, z: np.sum(z * y),
     "exp": lambda x, y, w, r, z: np.exp(z * 0.25) + x,
     "x/z": lambda x, y, w, r, z: -(x / z),
@@ -77,6 +81,17 @@ def _long(x: Any, r: Any, z: Any) -> Any:
     for _ in range(2 * deferred.MOST_RULES):
         total = total * 0.5 + r
     return total * total - z
+
+
+def _both(a: Any, b: Any, axis: Any) -> Any:
+    """Two sums, of which the second is asked for first."""
+    first, second = np.sum(a, axis=axis), np.sum(b, axis=axis)
+    return second * second + first
+
+
+def _sums_of_two_kinds(a: Any, b: Any) -> Any:
+    rows, columns = np.sum(a, axis=-1, keepdims=True), np.sum(b, axis=tuple(range(b.ndim - 1)), keepdims=True)
+    return rows - columns
 
 
 def _values(kind: str, shape: tuple[int, ...], model: RoundingModel, seed: int) -> np.ndarray:
@@ -155,26 +170,92 @@ FAULTS = {
 """Each step, and one that differs from it in one operation."""
 
 
-@pytest.mark.parametrize("step", [name for name in kernels().CODES if name != "WORST"] if kernels() else [])
+@pytest.mark.parametrize("step", [name for name in FAULTS if name in kernels().CODES] if kernels() else [])
 def test_a_step_that_computes_something_else_is_noticed(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = kernels().CODES
     monkeypatch.setattr(kernels(), "CODES", codes | {step: codes[FAULTS[step]]})
     assert any(_differences("ordinary", (3, 300), MODELS[model]) for model in ("float32", "float64"))
 
 
+def test_every_step_has_a_fault() -> None:
+    assert set(FAULTS) | {"WORST", "LOAD_SINGLE"} == set(kernels().CODES)
+
+
+def _to_compare(kind: str, model: RoundingModel) -> tuple[np.ndarray, Bounded]:
+    """Numbers within a few bounds of a reference, and that."""
+    value = _values(kind, (5, 300), model, 1)
+    bound = np.abs(value) * 2.0**-20 + 2.0**-100
+    return value + bound * _values("ordinary", (5, 300), model, 2) * 0.25, Bounded(value, bound, model)
+
+
+def _as_singles(array: np.ndarray) -> np.ndarray:
+    """In float32, with room behind them: a step that took them for float64 would read twice as far."""
+    singles = np.zeros(2 * array.size, dtype=np.float32)[: array.size].reshape(array.shape)
+    singles[...] = array
+    return singles
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("kind", ["ordinary", "edges", "special"])
 def test_the_worst_error_is_that_of_numpy(kind: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rounding = MODELS[model]
-    value = _values(kind, (5, 300), rounding, 1)
-    bound = np.abs(value) * 2.0**-20 + 2.0**-100
-    got = value + bound * _values("ordinary", (5, 300), rounding, 2) * 0.25
     with np.errstate(all="ignore"):
-        compiled = worst_errors(got, Bounded(value, bound, rounding), None)
+        got, reference = _to_compare(kind, rounding)
+        singles = _as_singles(got)
+        compiled = [worst_errors(array, reference, None) for array in (got, singles)]
         monkeypatch.setattr(deferred, "DEFERRED_ELEMENTS", math.inf)
-        assert compiled == worst_errors(got, Bounded(value, bound, rounding), None)
+        assert compiled == [worst_errors(array, reference, None) for array in (got, singles)]
         got[2, 7] += 4.0
-        assert compiled != worst_errors(got, Bounded(value, bound, rounding), None) or kind == "special"
+        assert compiled[0] != worst_errors(got, reference, None) or kind == "special"
+
+
+def test_float32_that_is_not_widened_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    got, reference = _to_compare("ordinary", MODELS["float32"])
+    singles = _as_singles(got)
+    right = worst_errors(singles, reference, None)
+    monkeypatch.setattr(kernels(), "CODES", kernels().CODES | {"LOAD_SINGLE": kernels().CODES["LOAD"]})
+    assert worst_errors(singles, reference, None) != right
+
+
+def test_the_largest_quotient_is_found_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is larger than those before by the least there is: no tile's quotients are left out in error."""
+    value, bound = np.zeros((4, 600)), np.ones((4, 600))
+    model = MODELS["float64"]
+    for place in (0, 5, 599, 1300, 2399):
+        got = np.full((4, 600), 0.75)
+        got.reshape(-1)[place] = np.nextafter(0.75, 1.0)
+        expected = error_ratios(got, Bounded(value, bound, model)).max()
+        assert worst_errors(got, Bounded(value, bound, model), None).ratio == expected
+        got.reshape(-1)[place] = np.nextafter(0.75, 0.0)
+        assert worst_errors(got, Bounded(value, bound, model), None).ratio > 0.0
+
+
+def _count_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of steps of each run from now on."""
+    runs: list[int] = []
+    run = kernels().run
+    monkeypatch.setattr(kernels(), "run", lambda steps, *more: runs.append(len(steps)) or run(steps, *more))
+    return runs
+
+
+def test_sums_over_one_shape_share_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradcheck.arithmetic.running_reductions.SAMPLED_ELEMENTS", 0)  # large ones are not looked at
+    x, y = (lift_large(_values("ordinary", (40, 30), MODELS["float32"], seed), MODELS["float32"]) for seed in (1, 2))
+    product = x * y
+    runs = _count_runs(monkeypatch)
+    rows, columns, dropped = np.sum(product, axis=1), np.sum(product - x, axis=0), np.sum(product + y, axis=0)
+    del dropped
+    assert runs == []
+    assert rows.value.shape == (40,)
+    assert columns.bound.shape == (30,)
+    assert runs == [8]  # product, its difference from x, and three parts of each sum: nothing of what was dropped
+
+
+def test_a_sum_that_gets_other_sums_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"Σ z·y + Σ (z - r)", "Σ x + Σ z over the batch", "Σ of rows and over the batch"}
+    note = Summed.note
+    monkeypatch.setattr(Summed, "note", lambda self, tape: note(self, tape)[::-1])
+    assert names <= set(_differences("ordinary", (3, 300), MODELS["float32"]))
 
 
 def test_nothing_is_put_off_when_it_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:

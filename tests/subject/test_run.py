@@ -3,6 +3,7 @@
 import json
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,10 +28,28 @@ def test_outputs_have_names_dtypes_and_bits():
     observed = observe(LINE)
     names = {"value", "grad[x]", "grad[weight]", "grad[bias]"}
     assert observed.outcome == "ran"
-    assert set(observed.outputs) == set(observed.dtypes) == set(observed.bits) == names
+    assert set(observed.outputs) == set(observed.dtypes) == set(observed.elements) == names
     assert set(observed.dtypes.values()) == {"bfloat16"}
-    assert len(observed.bits["grad[weight]"]) == 2 * 8
+    assert observed.elements["grad[weight]"].nbytes == 2 * 8
     assert observed.outputs["grad[x]"].shape == (3, 4)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_the_numbers_of_an_output_are_those_of_its_bits(dtype):
+    """In float64 when asked for, and of float32 as they lie there: widened or not, each is what PyTorch says."""
+    seen = []
+
+    def doubled(x):
+        seen.append(2.0 * x)
+        return seen[0]
+
+    observed = observe(f"nn.functional.relu(x=edges(40)) seed=1 dtype={dtype}", doubled)
+    numbers, elements = observed.outputs["value"], observed.elements["value"]
+    assert numbers.dtype == np.float64
+    assert np.array_equal(numbers, seen[0].detach().double().numpy(), equal_nan=True)
+    assert elements.tobytes() == seen[0].detach().view(torch.uint8).numpy().tobytes()
+    assert observed.outputs["value"] is numbers  # made once
+    assert (observed.numbers("value") is elements) == (dtype in ("float64", "float32"))
 
 
 def test_an_array_without_gradient_gets_none():

@@ -193,12 +193,12 @@ def test_the_same_numbers_are_compared_once_and_others_again(monkeypatch):
     monkeypatch.setattr(judge, "worst_errors", worst)
     monkeypatch.setattr(judge, "_kept", Recent(judge.KEPT))
 
-    def verdicts(outputs):
-        seen = replace(observed, outputs=outputs)
+    def verdicts(elements):
+        seen = replace(observed, elements=elements)
         return [v.status for v in judge.judge_against(operation, case, arguments, seen, bounds)]
 
-    assert verdicts(observed.outputs) == verdicts(observed.outputs) == ["agrees", "agrees"]
+    assert verdicts(observed.elements) == verdicts(observed.elements) == ["agrees", "agrees"]
     assert len(asked) == 2
-    wrong = observed.outputs | {"value": observed.outputs["value"] + 1.0}
+    wrong = observed.elements | {"value": observed.outputs["value"] + 1.0}
     assert verdicts(wrong) == ["deviates", "agrees"]
     assert len(asked) == 3
