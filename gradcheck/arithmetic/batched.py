@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradcheck.arithmetic.functions import as_dtype, dtype_of, fixed, number, pi, stored
+from gradcheck.arithmetic.functions import as_dtype, dtype_of, fixed, number, pi, stored, ties_for_largest
 from gradcheck.arithmetic.protocol import Composite
 from gradcheck.arithmetic.running import Bounded
 from gradcheck.arithmetic.running_reductions import reduced_size, sum_of
@@ -106,6 +106,9 @@ class Batched(Composite):
     def __gradcheck_possible__(self) -> Batched:
         content = self.content
         return Batched(content if isinstance(content, np.ndarray) else content.__gradcheck_possible__())
+
+    def __gradcheck_ties_for_largest__(self, axis: Any) -> Batched:
+        return Batched(ties_for_largest(self.content, _all_axes(self) if axis is None else _moved(axis)))
 
     def __gradcheck_sum_over_batch__(self, axis: Any, keepdims: bool) -> Batched:
         return _sum(self, axis, keepdims, blocks=self.content.model.blocks)

@@ -25,6 +25,7 @@ from gradcheck.arithmetic.functions import (
     pi,
     stored,
     sum_over_batch,
+    ties_for_largest,
     written_over,
 )
 from gradcheck.arithmetic.mask import either
@@ -126,6 +127,9 @@ class Dual(Composite):
 
     def __gradcheck_cast__(self, dtype: str) -> Dual:
         return self._linear(lambda part: as_dtype(part, dtype))
+
+    def __gradcheck_ties_for_largest__(self, axis: Any) -> Any:
+        return ties_for_largest(self.primal, axis)
 
     def __gradcheck_sum_over_batch__(self, axis: Any, keepdims: bool) -> Dual:
         return self._linear(lambda part: sum_over_batch(part, axis, keepdims))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "node", "number", "pi", "sgn", "stored",
-    "sum_over_batch", "written_over",
+    "as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "node", "number", "pi", "sgn", "sinc", "stored",
+    "sum_over_batch", "ties_for_largest", "written_over",
 ]  # fmt: skip
 
 
@@ -75,6 +75,16 @@ def sgn(x: Any) -> Any:
     return np.where(np.isnan(x), np.zeros_like(x), np.sign(x))
 
 
+def sinc(x: Any) -> Any:
+    """sin(πx)/(πx), 1 at 0: in running error a quotient whose limit is known, though its divisor may be 0."""
+    method = getattr(x, "__gradcheck_sinc__", None)
+    if method is not None:
+        return method()
+    zero = x == 0.0
+    angle = pi(x) * np.where(zero, 1.0, x)
+    return np.where(zero, 1.0, np.sin(angle) / angle)
+
+
 def as_dtype(x: Any, dtype: str | None) -> Any:
     """``x`` converted to another dtype, as ``Tensor.to(dtype)`` does; None leaves it as it is."""
     method = getattr(x, "__gradcheck_cast__", None)
@@ -107,3 +117,11 @@ def sum_over_batch(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """``np.sum`` over axes that run over the batch, of which one evaluation in blocks sees only a part."""
     method = getattr(x, "__gradcheck_sum_over_batch__", None)
     return np.sum(x, axis=axis, keepdims=keepdims) if method is None else method(axis, keepdims)
+
+
+def ties_for_largest(x: Any, axis: Any) -> Any:
+    """Where ``x`` is the largest along axes; nowhere where one of them is NaN. In running error it is not compared with
+    itself, so that only what comes within its error of another is undecided.
+    """
+    method = getattr(x, "__gradcheck_ties_for_largest__", None)
+    return x == np.max(x, axis=axis, keepdims=True) if method is None else method(axis)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.carrier import size_of
-from gradcheck.arithmetic.mask import Mask
+from gradcheck.arithmetic.mask import Mask, decide
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.running import Bounded, lift
 from gradcheck.arithmetic.running_operands import binary
 
-__all__ = ["choose", "extremum", "mask_where", "reduce_extremum", "where"]
+__all__ = ["choose", "extremum", "mask_where", "reduce_extremum", "ties_for_largest", "where"]
 
 
 def where(mask: Any, a: Any, b: Any) -> Bounded:
@@ -83,3 +83,18 @@ def reduce_extremum(pick: Callable[..., Any]) -> Callable[..., Bounded]:
         return Bounded(value, bound, a.model, 3.0 * a.top)
 
     return rule
+
+
+def ties_for_largest(a: Bounded, axis: Any) -> Any:
+    """Whether an element is the largest along axes: for certain if no other can reach it, or all that can are exact."""
+    peak = np.max(a.value, axis=axis, keepdims=True)
+    likely = a.value == peak
+    if a.bound is None:
+        return likely
+    behind = np.where(likely, 0.0, size_of(peak - a.value))
+    bound = a.full_bound() * UPWARD
+    # Somebody is at least as large as this, whatever the errors are.
+    possible = behind - bound <= np.min(behind + bound, axis=axis, keepdims=True)
+    rivals = np.sum(possible, axis=axis, keepdims=True) > 1
+    inexact = np.any(possible & (bound > 0.0), axis=axis, keepdims=True)
+    return decide(likely, possible & rivals & inexact & ~np.isnan(peak))

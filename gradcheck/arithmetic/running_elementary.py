@@ -13,13 +13,14 @@ from scipy import special
 
 from gradcheck.arithmetic.accuracy import EXACT_AT
 from gradcheck.arithmetic.carrier import float64_of, size_of, wide_erf
+from gradcheck.arithmetic.functions import pi
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish
 from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
 from gradcheck.arithmetic.running_operands import unary
 from gradcheck.arithmetic.ulps import elementary_error, few
 
-__all__ = ["erf", "expit", "log_expit", "nearest_to_zero", "smooth", "tanh"]
+__all__ = ["erf", "expit", "log_expit", "nearest_to_zero", "sinc", "smooth", "tanh"]
 
 
 def smooth(
@@ -101,6 +102,18 @@ def log_expit(m: RoundingModel, a: Bounded) -> Bounded:
     if a.bound is not None:
         bound += a.bound * special.expit(a.bound - float64_of(a.value))
     return finish(m, value, bound, a, local=m.elementary("log1p") + m.elementary("exp") + m.unit)
+
+
+def sinc(x: Bounded) -> Bounded:
+    """sin(πx)/(πx); where πx = a may be 0, both a and the subject's lie where the result is at least 1 - a²/6."""
+    model, angle = x.model, pi(x) * x
+    reach = angle.magnitude + angle.full_bound()
+    open_ = angle.magnitude <= angle.full_bound()
+    apart = np.where(open_, 1.0, angle)
+    quotient: Any = np.sin(apart) / apart
+    at_limit = reach * reach / 6.0 + 2.0 * (model.elementary("sin") + model.unit)
+    value = np.where(open_, np.sinc(float64_of(x.value)), quotient.value)
+    return Bounded(value, np.where(open_, at_limit, quotient.full_bound()), model, 2.0)
 
 
 def erf(x: Any) -> Any:

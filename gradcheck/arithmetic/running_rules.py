@@ -13,10 +13,10 @@ from scipy import special
 
 from gradcheck.arithmetic.mask import Mask
 from gradcheck.arithmetic.running import Bounded
-from gradcheck.arithmetic.running_choice import extremum, mask_where, reduce_extremum, where
+from gradcheck.arithmetic.running_choice import extremum, mask_where, reduce_extremum, ties_for_largest, where
 from gradcheck.arithmetic.running_comparison import comparison, is_nan, refuse_mask_arithmetic
 from gradcheck.arithmetic.running_contractions import einsum, matmul
-from gradcheck.arithmetic.running_elementary import erf, expit, log_expit, nearest_to_zero, smooth, tanh
+from gradcheck.arithmetic.running_elementary import erf, expit, log_expit, nearest_to_zero, sinc, smooth, tanh
 from gradcheck.arithmetic.running_operands import binary, unary
 from gradcheck.arithmetic.running_operators import (
     add,
@@ -84,5 +84,7 @@ Bounded.functions |= {
 Mask.functions[np.where] = mask_where
 # Bounded cannot have it as a method: the rules of sums stand upon it.
 Bounded.__gradcheck_sum_over_batch__ = lambda a, axis, keepdims: sum_of(a, axis, keepdims, blocks=a.model.blocks)  # type: ignore[attr-defined]
+Bounded.__gradcheck_ties_for_largest__ = ties_for_largest  # type: ignore[attr-defined]
+Bounded.__gradcheck_sinc__ = sinc  # type: ignore[attr-defined]
 for _ufunc in (np.add, np.subtract, np.multiply, np.true_divide):
     Mask.ufuncs[_ufunc] = refuse_mask_arithmetic

@@ -12,7 +12,7 @@ from gradcheck.arithmetic import Ball, Bounded, RoundingModel, ball_precision, b
 from gradcheck.arithmetic.machine import Machine
 from gradcheck.arithmetic.simulated import Simulated, lift
 from gradcheck.cases.case import Case
-from gradcheck.cases.inputs import Bits, arguments_of, cotangents_of
+from gradcheck.cases.inputs import BOOLEAN_KINDS, INTEGER_KINDS, Bits, arguments_of, cotangents_of
 from gradcheck.certify.derivative import MOST_BITS
 from gradcheck.formats import FORMATS
 from gradcheck.reference.evaluate import bounded_outputs, evaluate_all, float64_outputs
@@ -20,7 +20,8 @@ from gradcheck.reference.registry import Reference
 from gradcheck.verdict.compare import error_ratios
 
 __all__ = [
-    "MODELS", "RUNS", "compare_with_simulation", "compare_with_truth", "exact_ball", "special_values_differ",
+    "MODELS", "RUNS", "accepts_anything", "compare_with_simulation", "compare_with_truth", "exact_ball",
+    "special_values_differ",
 ]  # fmt: skip
 
 MODELS = tuple(
@@ -35,6 +36,25 @@ RUNS: tuple[dict[str, bool], ...] = ({"random": False}, {}, {"pairwise": True, "
 
 NEGLIGIBLE = 2.0**-20
 """A ball is fine enough where its radius is this share of the bound that it is compared with."""
+
+
+TAME = ("ordinary", "positive", "inner", "shares", "signs", *INTEGER_KINDS, *BOOLEAN_KINDS)
+"""Kinds of values with which nothing overflows in float32, nor comes near a pole unless the formula goes there."""
+
+
+def accepts_anything(operation: Reference, case: Case) -> str:
+    """The sentence that says where whatever PyTorch gives in float32 would be accepted, although all numbers are tame.
+
+    There the bound is infinite and the value is not: a fault in it is never seen. Empty where the case is not tame.
+    """
+    if not all(spec.kind in TAME for spec in case.specs.values()):
+        return ""
+    here = case.on(dtype="float32")
+    for name, output in _bounded(operation, here, rounding_model("float32", wide=True)).items():
+        anything = np.isinf(output.full_bound()) & np.isfinite(output.value)
+        if anything.any():
+            return f"{here}: {int(anything.sum())} of {anything.size} elements of {name} have no finite bound."
+    return ""
 
 
 def special_values_differ(operation: Reference, case: Case) -> str:

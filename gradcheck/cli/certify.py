@@ -45,7 +45,8 @@ def certify(
 
     Proved: the written gradient is the derivative of its own formula, to at least 40 digits (dual numbers over Arb
     balls); float64 lies within its running error bound of the truth; the bound of every dtype covers simulated
-    rounding; special values propagate as IEEE 754 says. Exit status 0: all certified; 1: something is not.
+    rounding, and is not infinite on ordinary numbers; special values propagate as IEEE 754 says. Exit status 0: all
+    certified; 1: something is not.
     """
     from gradcheck.cli.tables import progress_bar
     from gradcheck.reference.registry import Reference, select

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import guarded, node, number, sgn, stored
+from gradcheck.arithmetic.functions import guarded, node, number, sgn, stored, ties_for_largest
 
 __all__ = ["vector_norm"]
 
@@ -49,8 +49,8 @@ def _largest(x: Any, size: Any, axis: Any) -> Any:
     value = np.max(size, axis=axis, keepdims=True)
 
     def largest_vjp(g: Any) -> Any:
-        chosen = np.where((size == value) | np.isnan(size), np.ones_like(x), np.zeros_like(x))
-        # One is the largest for certain, although it may be undecided which: without that no bound would be finite.
+        chosen = np.where(ties_for_largest(size, axis) | np.isnan(size), np.ones_like(x), np.zeros_like(x))
+        # One is the largest for certain, although it may be undecided which.
         share = stored(g / np.maximum(np.sum(chosen, axis=axis, keepdims=True), 1.0))
         return sgn(x) * stored(share * chosen)
 

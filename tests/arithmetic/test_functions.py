@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import flint
 import numpy as np
+import pytest
 
 from gradcheck.arithmetic import (
+    Bounded,
+    Dual,
     as_dtype,
     as_dtype_of,
     balls,
@@ -14,10 +18,14 @@ from gradcheck.arithmetic import (
     guarded,
     number,
     pi,
+    rounding_model,
     sgn,
     stored,
     sum_over_batch,
 )
+from gradcheck.arithmetic.batched import Batched
+from gradcheck.arithmetic.functions import sinc, ties_for_largest
+from gradcheck.arithmetic.mask import Mask
 
 X = np.array([[1.0, -2.0], [0.0, math.nan]])
 
@@ -50,3 +58,47 @@ def test_balls_do_not_round_what_is_stored() -> None:
     x = balls(0.1)
     assert stored(x) is x
     assert as_dtype(x, "bfloat16") is x
+
+
+SINGLE = rounding_model("float32")
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds", "undecided"),
+    [
+        ([3.0, 2.0, 1.0], [0.1, 0.1, 0.1], []),
+        ([3.0, 2.9, 1.0], [0.1, 0.1, 0.1], [0, 1]),
+        ([3.0, 2.9, 1.0], [0.1, 0.1, 1.95], [0, 1, 2]),
+        ([3.0, 3.0, 1.0], [0.0, 0.0, 0.5], []),
+        ([3.0, 3.0, 1.0], [0.1, 0.0, 0.5], [0, 1]),
+        ([math.inf, 2.0, 1.0], [0.0, 0.1, 0.1], []),
+        ([3.0, 2.0, 1.0], [0.1, math.inf, 0.1], [0, 1]),
+        ([math.nan, 2.0, 1.0], [0.0, 0.1, 0.1], []),
+    ],
+)
+def test_what_is_the_largest_is_open_only_between_rivals(
+    values: list[float], bounds: list[float], undecided: list[int]
+) -> None:
+    number = Bounded(np.array(values), np.array(bounds), SINGLE)
+    with np.errstate(all="ignore"):  # as all rules are evaluated
+        both = ties_for_largest(number, -1), ties_for_largest(Dual(number, number, 1), 0)
+    for found in both:
+        likely, doubt = (found.likely, found.undecided) if isinstance(found, Mask) else (found, np.zeros(3, bool))
+        assert np.array_equal(likely, values == np.max(values))
+        assert np.flatnonzero(doubt).tolist() == undecided
+
+
+def test_the_largest_of_a_batch_is_each_rows_own() -> None:
+    rows = Batched(Bounded(np.array([[1.0, 2.0], [4.0, 3.0]]), np.array(0.1), SINGLE))
+    for axis in (-1, 0, None):
+        assert ties_for_largest(rows, axis).content.tolist() == [[False, True], [True, False]]
+
+
+def test_sinc_has_a_bound_where_its_divisor_may_be_zero() -> None:
+    x = np.array([0.0, 2.0**-60, 0.25, 1.5])
+    number = sinc(Bounded(x, np.array([0.0, 2.0**-20, 2.0**-20, 0.0]), SINGLE))
+    truth = np.array([float((flint.arb(v)).sinc_pi()) for v in x])
+    errors = np.abs(sinc(x + np.array([0.0, 2.0**-20, 2.0**-20, 0.0])) - truth)
+    assert np.all(errors <= number.full_bound())
+    assert np.all(number.full_bound() < 2.0**-17)
+    assert np.all(np.abs(np.asarray(number.value) - truth) <= number.full_bound())

@@ -7,13 +7,14 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gradcheck.arithmetic.functions import number
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.draw import REAL_KINDS
 from gradcheck.certify import Certificate, Summary, certify, certify_case
-from gradcheck.certify.bounds import MODELS
+from gradcheck.certify.bounds import MODELS, accepts_anything
 from gradcheck.certify.certificate import COLUMNS
 from gradcheck.certify.draw import SMOOTH, any_case, is_smooth, smooth_case
 from gradcheck.reference.registry import reference_named, references
@@ -42,6 +43,35 @@ def test_a_wrong_reference_is_not() -> None:
     assert not summary.certified
     assert summary.digits == 0.0
     assert all(failure.startswith("nn.functional.gelu(") for failure in summary.failures)
+
+
+def loose_normalize(x: Any, **options: Any) -> Any:
+    """A quotient whose divisor may be 0 for all that its bound knows."""
+    value, vjp = NORMALIZE.function(x, **options)
+    size = x * x
+    count = np.sum(np.where(size == np.max(size), 1.0, np.zeros_like(x)))
+    return value, lambda g: {"x": vjp(g)["x"] / count}
+
+
+NORMALIZE = reference_named("nn.functional.normalize")
+
+
+def test_a_bound_that_accepts_anything_is_no_certificate() -> None:
+    tame = parse_case("nn.functional.normalize(x=ordinary(4), p=3.0, dim=0, eps=1e-12) seed=1 dtype=float64")
+    assert not accepts_anything(NORMALIZE, tame)
+    words = accepts_anything(replace(NORMALIZE, function=loose_normalize), tame)
+    assert "4 of 4 elements of grad[x] have no finite bound" in words
+    wild = parse_case("nn.functional.normalize(x=huge(4), p=3.0, dim=0, eps=1e-12) seed=1 dtype=float64")
+    assert not accepts_anything(replace(NORMALIZE, function=loose_normalize), wild)
+
+
+@pytest.mark.parametrize("p", ["inf", "2.0"])
+def test_distances_have_bounds(p: str) -> None:
+    """The largest difference was compared with itself, which left it open for ever whether it is the largest."""
+    line = f"nn.functional.pairwise_distance(x=ordinary(3, 4), x2=ordinary(3, 4), p={p}, eps=1e-06, keepdim=False)"
+    assert not accepts_anything(
+        reference_named("nn.functional.pairwise_distance"), parse_case(f"{line} seed=1 dtype=float64")
+    )
 
 
 def test_the_seed_decides_everything() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import number, pi, stored
+from gradcheck.arithmetic.functions import number, sinc, stored
 from gradcheck.reference.registry import reference
 from gradcheck.reference.taps import Taps, combined, copies, taps_of, turned
 
@@ -16,15 +17,21 @@ __all__ = ["cubic_kernel", "interpolate", "upsample_bilinear", "upsample_nearest
 MODES = (
     ("nearest", 2), ("bilinear", 2), ("bicubic", 2), ("area", 2), ("nearest-exact", 2), ("linear", 1), ("nearest", 1),
     ("nearest-exact", 1), ("area", 1), ("trilinear", 3), ("nearest", 3), ("nearest-exact", 3), ("area", 3),
-    ("bilinear antialias", 2), ("bicubic antialias", 2), ("lanczos antialias", 2),
+    ("bilinear antialias", 2), ("lanczos antialias", 2), ("bicubic antialias", 2),
 )  # fmt: skip
+
+BESIDE = 3.0 * (1.0 + 2.0**-18)
+"""A factor with which points lie just beyond the place where the pieces of the cubic kernel meet."""
 
 FACTORS: dict[int, tuple[Any, ...]] = {
     1: (2.0, 0.5, (1.7,), (0.3,), 1.0),
-    2: (2.0, 0.5, (1.7, 0.6), (0.35, 2.3), (1.0, 3.0), (0.3, 0.6)),
+    2: (2.0, 0.5, (1.7, 0.6), (0.35, 2.3), (1.0, 3.0), (0.3, 0.6), (BESIDE, 0.6)),
     3: (2.0, 0.5, (1.7, 0.6, 1.0), (2.6, 1.7, 0.7)),
 }
-"""Scale factors by the number of dimensions. A single number is one that every format holds."""
+"""Scale factors by the number of dimensions; a single number is one that every format holds."""
+
+EXACT = 128
+"""Up to this a scale that is a whole number of 2^-k keeps all places, with their halves, exact in 16 bits or more."""
 
 
 def _inputs(draw: Any) -> dict[str, Any]:
@@ -98,8 +105,12 @@ def interpolate(
         taps = []
         for side, points, factor in zip(sides, sizes, factors, strict=True):
             scale = _scale(side, points, factor, align_corners, x)
-            along = (mode, side, points, scale)
-            taps.append(_antialiased(*along) if antialias else _neighbours(*along, bool(align_corners)))
+            along = (mode, side, points)
+            one = number(1.0, x)
+            if antialias:
+                taps.append(_antialiased(*along, scale * one))
+            else:
+                taps.append(_neighbours(*along, scale, bool(align_corners), one))
     if antialias or mode == "bicubic":
         rows = combined(x, taps[1:])
         rows = stored(rows) if antialias else rows
@@ -145,13 +156,24 @@ def _scale32(side: int, points: int, factor: float | None) -> np.float32:
 
 
 def _scale(side: int, points: int, factor: float | None, align_corners: bool | None, x: Any) -> Any:
-    """Source elements per point, in the arithmetic of x; 1/factor is a float64 first."""
-    if align_corners:
-        return number(side - 1.0, x) / (points - 1.0) if points > 1 else number(0.0, x)
-    return number(float(side), x) / float(points) if factor is None else number(1.0 / factor, x)
+    """Source elements per point: a plain number where all places are exact in any format, else in the arithmetic of x.
+
+    1/factor is a float64 first.
+    """
+    if factor is not None and not align_corners:
+        share = Fraction(1.0 / factor)
+        quotient = number(1.0 / factor, x)
+    else:
+        less = 1 if align_corners else 0
+        if points == less:
+            return 0.0
+        share = Fraction(side - less, points - less)
+        quotient = number(float(side - less), x) / float(points - less)
+    exact = share.denominator & (share.denominator - 1) == 0 and max(share.numerator, share.denominator) <= EXACT
+    return float(share) if exact else quotient
 
 
-def _neighbours(mode: str, side: int, points: int, scale: Any, align_corners: bool) -> Taps:
+def _neighbours(mode: str, side: int, points: int, scale: Any, align_corners: bool, one: Any) -> Taps:
     """Linear: two neighbours; cubic: four. Beyond the border its element stands."""
     cubic = mode == "bicubic"
     if points == side and not cubic:  # the second neighbour is the element itself, and counts by 0
@@ -165,7 +187,7 @@ def _neighbours(mode: str, side: int, points: int, scale: Any, align_corners: bo
     ahead = place - source
     used = (place < source + reach) & (place >= source - reach)
     if cubic:
-        distance = np.abs(ahead)
+        distance = np.abs(ahead) * one
         weight = cubic_kernel(np.minimum(distance, 2.0), -0.75)
     else:
         weight = np.maximum(np.minimum(1.0 - ahead, place - (source - 1.0)), 0.0)
@@ -178,13 +200,6 @@ def cubic_kernel(distance: Any, a: float) -> Any:
     inner = ((a + 2.0) * distance - (a + 3.0)) * distance * distance + 1.0
     outer = ((a * distance - 5.0 * a) * distance + 8.0 * a) * distance - 4.0 * a
     return np.where(distance <= 1.0, inner, outer)
-
-
-def _lanczos(distance: Any) -> Any:
-    """sinc(d)·sinc(d/3) at distances in [0, 3]."""
-    zero = distance == 0.0
-    angle = pi(distance) * np.where(zero, 1.0, distance)
-    return np.where(zero, 1.0, np.sin(angle) / angle * (np.sin(angle / 3.0) / (angle / 3.0)))
 
 
 RADIUS = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
@@ -203,7 +218,7 @@ def _antialiased(mode: str, side: int, points: int, scale: Any) -> Taps:
     weight = {
         "bilinear": lambda: 1.0 - distance,
         "bicubic": lambda: cubic_kernel(distance, -0.5),
-        "lanczos": lambda: _lanczos(distance),
+        "lanczos": lambda: sinc(distance) * sinc(distance / 3.0),
     }[mode]()
     taps = taps_of(weight, used)
     return taps._replace(weight=taps.weight / np.sum(taps.weight, axis=1, keepdims=True))
@@ -240,10 +255,14 @@ def _upsample_inputs(draw: Any, dims: tuple[int, ...]) -> dict[str, Any]:
     by_factor = draw.boolean()
     least = 4 if by_factor and n < 3 else 2
     sides = tuple(draw.choice([side for side in (4, 3, 5, 7, 2, 8)[: 6 - n] if side >= least]) for _ in range(n))
-    size = draw.choice((8, 6, 3, 1)) if draw.boolean() else tuple(draw.choice((4, 7, 2, 9)) for _ in sides)
+    x = draw.array((draw.choice((1, 2)), draw.side(1, 5), *sides))
+    # What an infinity does at places that are not exact is not certain.
+    exact = x.kind in ("special", "rare")
+    size = draw.choice((5, 3, 2) if exact else (8, 6, 3, 1)) if draw.boolean() else None
+    by_factor = by_factor and not exact
     return {
-        "x": draw.array((draw.choice((1, 2)), draw.side(1, 5), *sides)),
-        "size": None if by_factor else size,
+        "x": x,
+        "size": None if by_factor else size or tuple(draw.choice((5, 9) if exact else (4, 7, 2, 9)) for _ in sides),
         "scale_factor": draw.choice(FACTORS[n]) if by_factor else None,
     }
 
