@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.reference.optim.lbfgs import LBFGSState
-from gradcheck.subject.optimizers import Factory
+from gradcheck.subject.optimizers import Factory, refused, seen
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import to_array
 
@@ -50,37 +51,74 @@ class Calls:
 @under_setting
 def run_calls(case: Case, options: dict[str, Any], problem: str, calls: int, subject: Factory | None = None) -> Calls:
     """Call ``step`` so many times on the case's problem; ``subject`` stands in for torch.optim.LBFGS."""
-    array = arguments_of(case)["param0"]
-    param = torch.tensor(array, dtype=getattr(torch, case.dtype), device=case.device, requires_grad=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _called(case, options, LOSSES[problem], calls, subject or torch.optim.LBFGS)
+    except (RuntimeError, ValueError, TypeError, ZeroDivisionError) as error:
+        return Calls("unsupported" if refused(str(error)) else "raises", f"{type(error).__name__}: {error}")
+
+
+def _called(case: Case, options: dict[str, Any], problem: Any, calls: int, factory: Factory) -> Calls:
+    params, left = _parameters(case), []
 
     def closure() -> torch.Tensor:
-        param.grad = None
-        loss = LOSSES[problem](param)
+        for param in params:
+            param.grad = None
+        loss: torch.Tensor = problem(_flat(params))
         torch.autograd.backward(loss)
+        left[:] = _bits(params)
         return loss
 
-    try:
-        optimizer = (subject or torch.optim.LBFGS)([param], **options)
-        found = Calls("ran", moments=[_moment(optimizer, param)])
-        groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-        for call in range(calls):
-            optimizer.step(closure)
-            found.moments.append(_moment(optimizer, param))
-            if [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups] != groups:
-                found.changed.append(f"call {call}: the step changed the options of its group")
-    except (RuntimeError, ValueError, TypeError, ZeroDivisionError) as error:
-        return Calls("raises", f"{type(error).__name__}: {error}")
+    optimizer = factory(params, **options)
+    take = optimizer.step
+    if case.mode.startswith("compile:"):
+        torch._dynamo.reset()
+        take = torch.compile(optimizer.step, backend=case.mode.partition(":")[2])
+    found, groups = Calls("ran", moments=[_moment(optimizer, params)]), _options(optimizer)
+    for call in range(calls):
+        take(closure)
+        found.moments.append(_moment(optimizer, params))
+        if _options(optimizer) != groups:
+            found.changed.append(f"call {call}: the step changed the options of its group")
+        if _bits(params) != left:
+            found.changed.append(f"call {call}: the step changed a gradient")
     return found
 
 
-def _moment(optimizer: Any, param: torch.Tensor) -> tuple[np.ndarray, LBFGSState]:
-    state = optimizer.state.get(param, {})
+def _parameters(case: Case) -> list[torch.Tensor]:
+    """The vector of the case, of pairs or not, as one parameter or cut in two."""
+    array, given = arguments_of(case)["param0"], dict(case.arguments)
+    vector = torch.tensor(array, dtype=getattr(torch, case.dtype), device=case.device)
+    whole = torch.view_as_complex(vector.reshape(-1, 2)) if given.get("complex") else vector
+    parts = [whole] if given.get("parts", 1) == 1 else whole.split([1, len(whole) - 1])
+    return [part.clone().requires_grad_(True) for part in parts]
+
+
+def _options(optimizer: Any) -> list[dict[str, Any]]:
+    return [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+
+
+def _bits(params: list[torch.Tensor]) -> list[bytes]:
+    """Of the gradients."""
+    return [seen(param.grad).bits for param in params]
+
+
+def _flat(params: list[torch.Tensor]) -> torch.Tensor:
+    """All parameters in one vector of reals."""
+    reals = [torch.view_as_real(param) if param.is_complex() else param for param in params]
+    return torch.cat([real.reshape(-1) for real in reals])
+
+
+def _moment(optimizer: Any, params: list[torch.Tensor]) -> tuple[np.ndarray, LBFGSState]:
+    """The state is kept under the first parameter, for all."""
+    state = optimizer.state.get(params[0], {})
     vectors = {name: _plain(state.get(name)) for name in ("d", "t", "prev_flat_grad", "prev_loss")}
     lists = {name: tuple(_plain(part) for part in state.get(name) or ()) for name in ("old_dirs", "old_stps", "ro")}
     kept = LBFGSState(
         state.get("n_iter", 0), state.get("func_evals", 0), h_diag=_plain(state.get("H_diag")), **vectors, **lists
     )
-    return to_array(param).copy(), kept
+    return to_array(_flat(params)).copy(), kept
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,7 @@ __all__ = [
     "make_grad",
     "make_param",
     "observe",
+    "refused",
     "run_history",
     "seen",
 ]
@@ -160,8 +161,6 @@ def build(history: History, params: list[torch.Tensor], subject: Factory | None 
 @under_setting
 def run_history(history: History, subject: Factory | None = None) -> Seen:
     """Run the history; ``subject`` stands in for PyTorch's own class (planted faults do that)."""
-    from gradcheck.subject.run import _NO_KERNEL
-
     step = -1
     result = Seen("ran")
     try:
@@ -186,8 +185,7 @@ def run_history(history: History, subject: Factory | None = None) -> Seen:
     ) as error:
         message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         place = "when it is made" if step < 0 else f"at step {step}"
-        unsupported = bool(_NO_KERNEL.search(str(error))) or _refused(str(error))
-        return Seen("unsupported" if unsupported else "raises", f"{type(error).__name__} {place}: {message}")
+        return Seen("unsupported" if refused(str(error)) else "raises", f"{type(error).__name__} {place}: {message}")
     return result
 
 
@@ -196,9 +194,11 @@ _REFUSALS = ("capturable=True", "does not support", "must be on supported device
              "view_as_complex is only", "is not compatible with sparse")  # fmt: skip
 
 
-def _refused(message: str) -> bool:
+def refused(message: str) -> bool:
     """Whether the message says that PyTorch does not offer what was asked for."""
-    return any(words in message for words in _REFUSALS)
+    from gradcheck.subject.run import _NO_KERNEL
+
+    return bool(_NO_KERNEL.search(message)) or any(words in message for words in _REFUSALS)
 
 
 def _prepared(history: History, params: list[torch.Tensor], subject: Factory | None) -> tuple[Any, list[torch.Tensor]]:
@@ -226,11 +226,30 @@ def _take(
     result.before.append(before)
     result.after.append(after)
     result.changed.extend(f"step {step}: {words}" for words in changes_between(before, after))
+    result.changed.extend(f"step {step}: {words}" for words in _one_tensor_for_two(optimizer, params))
     for i, (was, now) in enumerate(zip(around, [_around(p) for p in params], strict=True)):
         if was != now:
             result.changed.append(f"step {step}: the step wrote to memory between the elements of param{i}")
     if _options(optimizer) != options:
         result.changed.append(f"step {step}: the step changed the options of a group, {_options(optimizer)}")
+
+
+def _one_tensor_for_two(optimizer: Any, params: list[torch.Tensor]) -> list[str]:
+    """Sentences on state entries that begin where another entry, a parameter or a gradient does in memory.
+
+    Numbers may not show it: both may be right at this step, and one be overwritten by what happens to the other.
+    """
+    words, owners = [], {}
+    named = [(f"param{i}", param.detach()) for i, param in enumerate(params)]
+    named += [(f"grad{i}", param.grad) for i, param in enumerate(params) if param.grad is not None]
+    for i, param in enumerate(params):
+        named += [(f"state[{name}] of param{i}", value) for name, value in optimizer.state.get(param, {}).items()]
+    for name, value in named:
+        if isinstance(value, torch.Tensor) and value.numel():
+            owner = owners.setdefault((value._values() if value.is_sparse else value).data_ptr(), name)
+            if owner != name and "state" in name:
+                words.append(f"{name} is one tensor with {owner}")
+    return words
 
 
 def _around(tensor: torch.Tensor) -> bytes:

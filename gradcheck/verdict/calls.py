@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic import Bounded, rounding_model
+from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.cases.case import Case
 from gradcheck.errors import UsageError, choices
@@ -14,12 +14,15 @@ from gradcheck.reference.optim.lbfgs import ClosureRule, LBFGSState, UndecidedEr
 from gradcheck.reference.optim.problems import PROBLEMS
 from gradcheck.subject.closures import Calls, run_calls
 from gradcheck.subject.optimizers import Factory
-from gradcheck.verdict.compare import error_ratios
+from gradcheck.verdict.compare import Worst, error_ratios, worst_errors
+from gradcheck.verdict.models import grades_of, model_of
 from gradcheck.verdict.outputs import verdict
 from gradcheck.verdict.verdict import Verdict, Witness
 from gradcheck.verdict.witness import witness_of
 
 __all__ = ["asked", "flat_outputs", "judge_calls", "judge_made"]
+
+AGREED = Worst(0.0, 0.0, 0.0)
 
 
 def judge_calls(case: Case, rule: ClosureRule, subject: Factory | None = None) -> list[Verdict]:
@@ -32,54 +35,69 @@ def judge_calls(case: Case, rule: ClosureRule, subject: Factory | None = None) -
 
 
 def asked(case: Case, rule: ClosureRule) -> tuple[dict[str, Any], str, int]:
-    """The options that a case gives, its problem, and how many calls. Raises UsageError for an unknown problem."""
-    given = {name: value for name, value in case.arguments if name in rule.hyperparameters}
-    problem, calls = (given.pop(name, rule.hyperparameters[name]) for name in ("problem", "calls"))
+    """The options that a case gives, its problem, and how many calls.
+
+    Raises UsageError for an unknown problem, and for a vector that cannot be cut as the case says.
+    """
+    given = {**rule.hyperparameters, **dict(case.arguments)}
+    problem, calls, parts, pairs = (given[name] for name in ("problem", "calls", "parts", "complex"))
     if problem not in PROBLEMS:
         raise UsageError(f"case {case}: problem {problem!r} is not known; expected {choices(PROBLEMS)}.")
+    shape = case.specs["param0"].shape
+    if len(shape) != 1 or (pairs and shape[0] % 2):
+        raise UsageError(f"case {case}: param0 has shape {shape}, expected a vector{' of pairs' if pairs else ''}.")
+    if parts not in (1, 2) or shape[0] < parts * (2 if pairs else 1):
+        raise UsageError(f"case {case}: parts={parts!r} of {shape[0]} numbers; expected 1 or 2, none of them empty.")
+    given = {name: value for name, value in case.arguments if name in rule.options}
     return given, problem, calls
 
 
 def judge_made(case: Case, rule: ClosureRule, seen: Calls) -> list[Verdict]:
     """The same of calls that were made already."""
     given, problem, _ = asked(case, rule)
-    if case.dtype != "float64" or seen.outcome != "ran":
-        words = seen.words or "not supported by gradcheck: L-BFGS is judged in float64, its decisions hang on rounding"
-        return [_verdict(case, "param", "raises" if seen.outcome == "raises" else "unsupported", np.nan, words=words)]
-    worst: dict[str, tuple[float, Witness | None, str]] = {}
+    if seen.outcome != "ran":
+        return [_verdict(case, "param", seen.outcome, Worst(np.nan, np.nan, np.nan), words=seen.words)]
+    outputs: dict[str, tuple[Worst, Witness | None, str]] = {}
     undecided = []
     for call, ((param, state), (param_after, after)) in enumerate(zip(seen.moments, seen.moments[1:], strict=False)):
+        options = {**rule.options, **given}
+        models = (model_of(case, grade) for grade in grades_of(case))
         try:
-            expected = _reference(rule, param, state, PROBLEMS[problem], {**rule.options, **given})
+            bounds = [_reference(rule, param, state, PROBLEMS[problem], options, model) for model in models]
         except UndecidedError:
             undecided.append(call)
             continue
         for name, got in flat_outputs(param_after, after).items():
-            ratio, witness = _ratio(got, expected.get(name))
-            if ratio > worst.get(name, (-1.0, None, ""))[0]:
-                worst[name] = (ratio, witness, f"worst at call {call}")
+            worst, witness = _worst(got, [bound.get(name) for bound in bounds])
+            known, *rest = outputs.get(name, (AGREED, None, ""))
+            if worst.ratio > 1.0 and (worst.coarse, worst.ratio) > (known.coarse, known.ratio):
+                rest = [witness, f"worst at call {call}"]
+            outputs[name] = Worst(*(max(pair) for pair in zip(known, worst, strict=True))), *rest
     notes = (f"not judged, since a decision hangs on rounding: calls {undecided}",) if undecided else ()
     verdicts = [
-        _verdict(
-            case, name, "agrees" if ratio <= 1.0 else "deviates", ratio,
-            witness=witness if ratio > 1.0 else None, words=place if ratio > 1.0 else "", notes=notes,
-        )
-        for name, (ratio, witness, place) in worst.items()
-    ]  # fmt: skip
+        _verdict(case, name, _status(worst), worst, witness=witness, words=words, notes=notes)
+        for name, (worst, witness, words) in outputs.items()
+    ]
     changed = seen.changed[0] if seen.changed else ""
-    kept = _verdict(case, "untouched", "deviates" if changed else "agrees", np.inf if changed else 0.0, words=changed)
-    return [*verdicts, kept] if verdicts else [_verdict(case, "param", "agrees", 0.0, notes=notes), kept]
+    stays = Worst(np.inf, np.inf, np.inf) if changed else AGREED
+    kept = _verdict(case, "untouched", _status(stays), stays, words=changed)
+    return [*verdicts, kept] if verdicts else [_verdict(case, "param", "agrees", AGREED, notes=notes), kept]
+
+
+def _status(worst: Worst) -> str:
+    return "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"
 
 
 def _reference(
-    rule: ClosureRule, param: np.ndarray, state: LBFGSState, objective: Any, options: dict[str, Any]
-) -> dict[str, Bounded]:
-    model = rounding_model("float64")
-
+    rule: ClosureRule, param: np.ndarray, state: LBFGSState, objective: Any, options: dict[str, Any],
+    model: RoundingModel,
+) -> dict[str, Bounded]:  # fmt: skip
     def lifted(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(lifted(part) for part in value)
-        return lift_array(value, model) if isinstance(value, np.ndarray) else value
+        if isinstance(value, np.ndarray):  # a number may be Python's own, of more digits
+            return lift_array(value, model) if value.ndim else lift(float(value), model)
+        return value
 
     options = {k: lift(v, model) if isinstance(v, float) else v for k, v in options.items()}
     with np.errstate(all="ignore"):
@@ -99,15 +117,24 @@ def flat_outputs(param: Any, state: LBFGSState) -> dict[str, Any]:
     return outputs
 
 
-def _ratio(got: Any, expected: Bounded | None) -> tuple[float, Witness | None]:
-    value = np.asarray(got, dtype=np.float64)
-    if expected is None or expected.shape != value.shape:
-        return np.inf, None
+def _worst(got: Any, bounds: list[Bounded | None]) -> tuple[Worst, Witness | None]:
+    """By the bounds of one grade or two, and where it was."""
+    value, (agrees, *rest) = np.asarray(got, dtype=np.float64), bounds
+    coarse = rest[0] if rest else None
+    if agrees is None or agrees.shape != value.shape:
+        return Worst(np.inf, np.inf, np.inf), None
+    if not value.size:
+        return AGREED, None
     with np.errstate(all="ignore"):
-        ratios = error_ratios(value, expected)
-        worst = float(ratios.max(initial=0.0))
-        return worst, witness_of(value, expected, ratios, {}) if worst > 1.0 else None
+        worst = worst_errors(value, agrees, coarse)
+        if worst.ratio <= 1.0:
+            return worst, None
+        ratios = error_ratios(value, agrees)
+        return worst, witness_of(
+            value, agrees, ratios if coarse is None else np.minimum(ratios, error_ratios(value, coarse)), {}
+        )
 
 
-def _verdict(case: Case, output: str, status: str, ratio: float, **more: Any) -> Verdict:
-    return verdict(case, output, status, error_over_bound=ratio, error_over_storage_bound=ratio, **more)
+def _verdict(case: Case, output: str, status: str, worst: Worst, **more: Any) -> Verdict:
+    numbers = {"error_over_bound": worst.ratio, "error_over_storage_bound": worst.coarse, "ulp": worst.ulp}
+    return verdict(case, output, status, **numbers, **more)

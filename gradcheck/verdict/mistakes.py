@@ -20,9 +20,15 @@ from gradcheck.verdict.compare import error_ratios
 
 __all__ = ["mistake_in_step"]
 
-ALWAYS_DECOUPLED = ("optim.AdamW", "optim.Muon")
-ROOTS = {"optim.RMSprop": "square_avg", "optim.Adagrad": "sum"}
-"""Rules that divide by the root of one entry plus eps, without bias correction."""
+ALWAYS_DECOUPLED = ("optim.AdamW", "optim.Muon", "optim.Adafactor")
+CORRECTED = ("optim.Adam", "optim.AdamW", "optim.Adamax", "optim.NAdam", "optim.RAdam", "optim.SparseAdam")
+"""Rules with bias corrections; others that count steps do it for another reason."""
+
+ROOTS = {
+    "optim.RMSprop": "square_avg", "optim.Adagrad": "sum", "optim.NAdam": "exp_avg_sq", "optim.RAdam": "exp_avg_sq",
+    "optim.SparseAdam": "exp_avg_sq",
+}  # fmt: skip
+"""Rules besides Adam's own that divide by the root of an entry plus eps."""
 
 Suspect = tuple[str, Any, Any]
 """In words; the parameter and the state that the mistake would give."""
@@ -57,25 +63,23 @@ def _explains(outputs: dict[str, Any], got: dict[str, np.ndarray], model: Roundi
 def _suspects(rule: StepRule, before: Before, model: RoundingModel) -> Iterator[Suspect]:
     param, grad, state, t, given = lifted_step(rule, before, bounded_arithmetic(model))
 
-    def taken(param: Any, grad: Any, t: Any, **changed: Any) -> tuple[Any, Any]:
+    def taken(param: Any, grad: Any, t: Any, state: Any = state, **changed: Any) -> tuple[Any, Any]:
         after: tuple[Any, Any] = rule.function(param, grad, state, t, **{**given, **changed})
         return after
 
     zero = given["lr"] * 0.0
     decay, maximize = given.get("weight_decay", zero), bool(given.get("maximize", False))
+    decoupled = rule.name in ALWAYS_DECOUPLED or bool(given.get("decoupled_weight_decay"))
     if maximize:
         yield "maximize was ignored", *taken(param, grad, t, maximize=False)
     if nonzero(decay):
-        decoupled = rule.name in ALWAYS_DECOUPLED or bool(given.get("decoupled_weight_decay"))
         yield from _of_decay(taken, param, grad, t, given, decoupled, maximize, zero)
-    if before.t > 1 and rule.counts:
-        yield "bias correction by t-1", *taken(param, grad, t - 1.0)
     if rule.counts:
-        yield "bias correction by t+1", *taken(param, grad, t + 1.0)
+        yield from _of_counting(rule, taken, param, grad, t, given, decoupled, before.t)
     if rule.name in ("optim.Adam", "optim.AdamW"):
         yield from _of_adam(rule, taken(param, grad, t), param, state, t, given)
-    if rule.name in ROOTS:
-        yield from _of_root(rule, taken(param, grad, t), param, grad, t, given)
+    if rule.name in ROOTS and nonzero(given["eps"]):
+        yield from _of_root(rule, taken, param, grad, state, t, given)
     if rule.name == "optim.SGD":
         yield from _of_sgd(taken, param, grad, t, state, given)
 
@@ -85,18 +89,37 @@ def _of_decay(
 ) -> Iterator[Suspect]:
     decay = given["weight_decay"]
     if decoupled:
-        after, state = taken(param, grad, t, weight_decay=zero)
-        yield "decoupled weight decay applied after the step", stored(after) * (1.0 - given["lr"] * decay), state
-    elif maximize:
-        wrong = stored(-stored(grad + decay * param))
-        yield (
-            "maximize negated the weight decay together with the gradient",
-            *taken(param, wrong, t, weight_decay=zero, maximize=False),
-        )
+        left, kept = 1.0 - given["lr"] * decay, dict(given.get("kept") or {})
+        more = {"kept": {**kept, "param": kept["param"] / left}} if "param" in kept else {}
+        after, state = taken(param, grad, t, weight_decay=zero, **more)
+        yield "decoupled weight decay applied after the step", stored(after) * left, state
+    if maximize:
+        words = "maximize negated the weight decay together with the gradient"
+        yield words, *taken(param, grad, t, weight_decay=-decay)
     if "decoupled_weight_decay" in given:
         words = "coupled weight decay for decoupled" if decoupled else "decoupled weight decay for coupled"
         yield words, *taken(param, grad, t, decoupled_weight_decay=not decoupled)
     yield "weight decay was left out", *taken(param, grad, t, weight_decay=zero)
+
+
+def _of_counting(
+    rule: StepRule, taken: Any, param: Any, grad: Any, t: Any, given: dict[str, Any], decoupled: bool, number: int
+) -> Iterator[Suspect]:
+    words = "bias correction by" if rule.name in CORRECTED else "the step is counted as"
+    for off in (-1.0, 1.0) if number > 1 else (1.0,):
+        said = f"{words} t{off:+.0f}"
+        yield said, *taken(param, grad, t + off)
+        if rule.name in ("optim.NAdam", "optim.RAdam"):  # in the corrections alone, and not in what else hangs on t
+            beta1, beta2 = given["betas"]
+            factor = power((1.0 - power(beta2, t + off)) / (1.0 - power(beta2, t)), 0.5)
+            changed = {"eps": given["eps"] * factor}
+            if rule.name == "optim.RAdam":
+                factor = factor * ((1.0 - power(beta1, t)) / (1.0 - power(beta1, t + off)))
+                changed = {}
+            changed["lr"] = given["lr"] * factor
+            if decoupled:
+                changed["weight_decay"] = given["weight_decay"] / factor
+            yield said, *taken(param, grad, t, **changed)
 
 
 def _of_adam(
@@ -123,15 +146,20 @@ def _of_adam(
 
 
 def _of_root(
-    rule: StepRule, right: tuple[Any, Any], param: Any, grad: Any, t: Any, given: dict[str, Any]
+    rule: StepRule, taken: Any, param: Any, grad: Any, state: Any, t: Any, given: dict[str, Any]
 ) -> Iterator[Suspect]:
-    _, state = right
-    if given.get("centered") or nonzero(given.get("momentum", 0.0)) or nonzero(given["weight_decay"]):
-        return
-    grad = -grad if given.get("maximize") else grad
-    rate = given["lr"] / (1.0 + (t - 1.0) * given["lr_decay"]) if "lr_decay" in given else given["lr"]
-    root = stored(np.sqrt(stored(stored(getattr(state, ROOTS[rule.name])) + given["eps"])))
-    yield "eps inside the root", param + stored(-rate * stored(grad / root)), state
+    """Without eps, from an average that comes out larger by what eps is inside the root."""
+    name, more, kept = ROOTS[rule.name], given["eps"], 1.0
+    if name == "square_avg":
+        kept = given["alpha"]
+    elif name == "exp_avg_sq":
+        kept = given["betas"][1]
+    if rule.name == "optim.NAdam":
+        more = more * (1.0 - power(kept, t))
+    larger = state._replace(**{name: getattr(state, name) + more / kept})
+    _, right = taken(param, grad, t)
+    after, wrong = taken(param, grad, t, larger, eps=given["eps"] * 0.0)
+    yield "eps inside the root", after, wrong._replace(**{name: getattr(right, name)})
 
 
 def _of_sgd(taken: Any, param: Any, grad: Any, t: Any, before: Any, given: dict[str, Any]) -> Iterator[Suspect]:

@@ -112,14 +112,14 @@ def _name_mistakes(rule: StepRule, outputs: dict[str, _Output], model: RoundingM
 
 
 def _name_shared(step: int, before: list[Moment], after: list[Moment], outputs: dict[str, _Output]) -> None:
-    """Say so where an entry that deviates is, bit for bit, that of another parameter before it."""
+    """Say so where an entry that deviates is, bit for bit, that of another parameter."""
     for k, now in enumerate(after):
         for name, entry in now.state.items() if before[k].grad is not None else ():
             output = outputs.get(f"state[{name}]")
             if output is None or output.words != f"step {step}, param{k}":
                 continue
-            for i, other in enumerate(after[:k]):
-                if name in other.state and other.state[name].bits == entry.bits and entry.array.any():
+            for i, other in enumerate(after):
+                if i != k and name in other.state and other.state[name].bits == entry.bits and entry.array.any():
                     output.words = f"step {step}, param{k}: it is the state[{name}] of param{i}"
 
 

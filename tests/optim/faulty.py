@@ -101,10 +101,10 @@ def sgd_step(state: dict[str, Any], p: torch.Tensor, grad: torch.Tensor, group: 
     p.add_(direction, alpha=-group["lr"])
 
 
-def sharing(entry: str) -> Callable[..., torch.optim.Adam]:
-    """Adam whose parameters of one shape share one state tensor, as a slip in a foreach implementation might."""
+def sharing(of: type, entry: str) -> Callable[..., Any]:
+    """An optimizer whose parameters share one state tensor, as after a slip in a foreach implementation."""
 
-    class Sharing(torch.optim.Adam):
+    class Sharing(of):  # type: ignore[misc]
         def step(self, closure: Any = None) -> None:
             super().step()
             tensors = [state[entry] for state in self.state.values()]

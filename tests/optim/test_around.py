@@ -350,14 +350,3 @@ def test_parameters_that_cannot_be_are_refused_in_words(name: str) -> None:
     call, words = PARAMS[name]
     with pytest.raises((ValueError, TypeError), match=words):
         call()
-
-
-@pytest.mark.parametrize("rule", RULES, ids=named)
-def test_options_and_defaults_are_pytorchs(rule: StepRule) -> None:
-    """Every option of the class is the rule's, with its default; what chooses an implementation is the mode's."""
-    import inspect
-
-    theirs = inspect.signature(getattr(torch.optim, rule.name.removeprefix("optim.")).__init__).parameters
-    words = {"self", "params", "foreach", "fused", "capturable", "differentiable"}
-    expected = {name: parameter.default for name, parameter in theirs.items() if name not in words}
-    assert rule.options == expected

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from gradcheck.cases.case import parse_case
+from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.history import step_rule_named
 from gradcheck.reference.optim.adam import AdamState, adam
+from gradcheck.reference.registry import entries
 from gradcheck.verdict.sentence import sentence
 from gradcheck.verdict.steps import judge_history
 from gradcheck.verdict.verdict import Verdict
@@ -99,12 +100,75 @@ def test_a_fault_in_sgd_is_caught_and_named(fault: str, more: str, output: str, 
     assert named[fault] in words
 
 
-@pytest.mark.parametrize("entry", ["exp_avg", "exp_avg_sq"])
-def test_one_state_tensor_for_two_parameters_is_caught(entry: str) -> None:
-    case = parse_case(line("float32")).on(mode="foreach")
-    found = blamed(judge_history(case, subject=sharing(entry)))
-    assert f"state[{entry}]" in found
-    assert f"param1: it is the state[{entry}] of param0" in sentence(found[f"state[{entry}]"])
+#: every entry of the state that has the parameter's shape, in every optimizer that has a foreach implementation
+ENTRIES = {
+    "Adadelta": ("square_avg", "acc_delta"),
+    "Adafactor": ("row_var", "col_var"),
+    "Adagrad": ("sum",),
+    "Adam": ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+    "AdamW": ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+    "Adamax": ("exp_avg", "exp_inf"),
+    "ASGD": ("ax",),
+    "NAdam": ("exp_avg", "exp_avg_sq"),
+    "RAdam": ("exp_avg", "exp_avg_sq"),
+    "RMSprop": ("square_avg", "grad_avg", "momentum_buffer"),
+    "Rprop": ("prev", "step_size"),
+    "SGD": ("momentum_buffer",),
+}
+OPTIONS = {"amsgrad": True, "centered": True, "momentum": 0.5}
+COUNTS = [("ASGD", "eta"), ("ASGD", "mu"), ("NAdam", "mu_product"), ("Adam", "step")]
+
+
+def two_of(name: str) -> Case:
+    """Two parameters of one shape in the foreach implementation, for two steps."""
+    options = "".join(
+        f", {key}={value!r}" for key, value in OPTIONS.items() if key in step_rule_named(f"optim.{name}").options
+    )
+    arrays = ", ".join(f"param{i}=ordinary(4, 3), grad{i}=ordinary(2, 4, 3)" for i in range(2))
+    return parse_case(f"optim.{name}({arrays}, steps=2, lr=0.25{options}) seed=3 dtype=float32 mode=foreach")
+
+
+@pytest.mark.parametrize(("name", "entry"), [(name, entry) for name, several in ENTRIES.items() for entry in several])
+def test_one_state_tensor_for_two_parameters_is_caught(name: str, entry: str) -> None:
+    case = two_of(name)
+    assert not blamed(judge_history(case))
+    found = blamed(judge_history(case, subject=sharing(getattr(torch.optim, name), entry)))
+    assert f": it is the state[{entry}] of param" in sentence(found[f"state[{entry}]"])
+    assert f"state[{entry}] of param1 is one tensor with state[{entry}] of param0" in sentence(found["untouched"])
+
+
+@pytest.mark.parametrize(("name", "entry"), COUNTS)
+def test_one_number_for_two_parameters_is_caught(name: str, entry: str) -> None:
+    """Though it may be the right one for both."""
+    found = blamed(judge_history(two_of(name), subject=sharing(getattr(torch.optim, name), entry)))
+    assert f"state[{entry}] of param1 is one tensor with state[{entry}] of param0" in sentence(found["untouched"])
+
+
+def test_every_foreach_implementation_is_asked_whether_it_shares() -> None:
+    """Of each state entry that it keeps."""
+    rules = {name.removeprefix("optim."): e for name, e in entries().items() if "foreach" in getattr(e, "modes", ())}
+    rules = {name: rule for name, rule in rules.items() if rule.kind == "optimizer"}
+    assert ENTRIES.keys() == rules.keys()
+    asked = {name: {*ENTRIES[name], *(entry for of, entry in COUNTS if of == name)} - {"step"} for name in ENTRIES}
+    assert asked == {name: {*rule.state._fields} - {"variance"} for name, rule in rules.items()}
+
+
+class OnItsGradient(torch.optim.SGD):
+    """The first momentum buffer is the gradient itself, and no copy: right, until zero_grad empties it."""
+
+    def step(self, closure: Any = None) -> None:
+        first = not self.state
+        super().step()
+        for group in self.param_groups:
+            for param in group["params"] if first else ():
+                self.state[param]["momentum_buffer"] = param.grad
+
+
+def test_a_buffer_that_is_the_gradient_is_caught() -> None:
+    case = parse_case(SGD.format(dtype="float32", more="dampening=0.0"))
+    found = blamed(judge_history(case, subject=OnItsGradient))
+    assert set(found) == {"untouched"}
+    assert "state[momentum_buffer] of param0 is one tensor with grad0" in sentence(found["untouched"])
 
 
 @pytest.mark.parametrize("of", [torch.optim.Adam, torch.optim.SGD])

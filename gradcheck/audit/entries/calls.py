@@ -60,13 +60,13 @@ class CallBench(Bench):
         return range(len(seen.moments) - 1)
 
     def numbers(self, case: Case, seen: Calls) -> dict[str, Numbers]:
-        """Of the first call, whose decisions hang least on rounding."""
-        form = format_named("float64")
+        """Of the first call, whose decisions hang least on rounding; of Python's numbers those that the dtype holds."""
+        form = format_named(case.dtype)
         (before, _), (param, state) = seen.moments[0], seen.moments[1]
         found = {"param": Numbers(param, form, before)}
         for name in ("d", "t", "prev_flat_grad", "prev_loss"):
             value = getattr(state, name)
-            if value is not None:
+            if value is not None and np.array_equal(form.round(value), value, equal_nan=True):
                 found[f"state[{name}]"] = Numbers(np.atleast_1d(value), form, np.atleast_1d(value))
         return found
 

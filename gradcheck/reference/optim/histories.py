@@ -42,7 +42,8 @@ def histories(
         pairs = bool(complexes) and draw.choice((False, False, False, True))
         arrays: dict[str, Any] = {}
         for i in range(count):
-            shape = draw.choice(((), *shapes)) if shapes else ()
+            alike = (arrays["param0"].shape,) * 3 if i else ()  # so that one could have the state of another
+            shape = draw.choice((*alike, (), *shapes)) if shapes else ()
             if not shape and pairs:
                 shape = (*draw.shape(dims, least=max(least, 1), most=24), 2)
             elif not shape:

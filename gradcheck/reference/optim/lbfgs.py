@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,6 +14,7 @@ from gradcheck.arithmetic import Mask
 from gradcheck.errors import ContractError
 from gradcheck.reference.optim.line_search import strong_wolfe
 from gradcheck.reference.optim.problems import PROBLEMS
+from gradcheck.reference.optim.rule import COMPILED
 from gradcheck.reference.registry import enter
 
 __all__ = ["ClosureRule", "LBFGSState", "UndecidedError", "holds", "lbfgs"]
@@ -53,17 +54,21 @@ class LBFGSState(NamedTuple):
 
 @dataclass(frozen=True)
 class ClosureRule:
-    """An optimizer that takes a closure: an Entry of the table. ``function(param, state, objective, **options)``."""
+    """An optimizer that takes a closure: an Entry of the table. ``function(param, state, objective, **options)``.
+
+    What a case says besides the options: problem, the one to minimise; calls, how often ``step`` is called; parts, of
+    how many parameters the vector is made (the first has one number, or one pair); complex, whether it holds pairs.
+    """
 
     name: str
     function: Callable[..., Any]
     inputs: Callable[[Any], dict[str, Any]]
-    modes: tuple[str, ...] = ("loop",)
+    modes: tuple[str, ...] = ("loop", *COMPILED)
     arrays: ClassVar[tuple[str, ...]] = ("param0",)
     required: ClassVar[tuple[str, ...]] = ("param0",)
     kind: ClassVar[str] = "optimizer"
     elementwise: ClassVar[bool] = False
-    dtypes: ClassVar[tuple[str, ...]] = ("float64",)
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "float16", "bfloat16")
 
     @property
     def title(self) -> str:
@@ -78,14 +83,14 @@ class ClosureRule:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The options, the problem to minimise and how often ``step`` is called."""
-        return {**self.options, "problem": "quadratic", "calls": 3}
+        """The options, and what a case says besides."""
+        return {**self.options, "problem": "quadratic", "calls": 3, "parts": 1, "complex": False}
 
 
 def _inputs(draw: Any) -> dict[str, Any]:
     """Few dimensions and few iterations: errors grow with both. So short a step as 2^-20 teaches nothing of H."""
     search = draw.choice((None, "strong_wolfe"))
-    return {
+    arguments = {
         "param0": draw.array((draw.choice((3, 2, 5)),), ("ordinary", "integers")),
         "problem": draw.choice(tuple(PROBLEMS)) if search else draw.choice(("quadratic", "logistic")),
         "calls": draw.choice((3, 1, 6)),
@@ -96,7 +101,11 @@ def _inputs(draw: Any) -> dict[str, Any]:
         "max_eval": draw.choice((None, 1, 2, 4)),
         "tolerance_grad": draw.choice((1e-7, 0.25)),
         "tolerance_change": draw.choice((1e-9, 0.0625)),
+        "parts": draw.choice((1, 1, 2)),
     }
+    if draw.choice((False, False, True)):
+        arguments |= {"param0": replace(arguments["param0"], shape=(draw.choice((4, 6)),)), "complex": True}
+    return arguments
 
 
 def lbfgs(

@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.arithmetic import as_dtype, as_dtype_of, stored
 from gradcheck.errors import ContractError
 from gradcheck.reference.optim.histories import RATES, histories
-from gradcheck.reference.optim.rule import lerp, step_rule
+from gradcheck.reference.optim.rule import COMPILED, lerp, step_rule
 from gradcheck.reference.optim.scalar import operand, snapped
 
 __all__ = ["MuonState", "muon"]
@@ -18,6 +18,10 @@ __all__ = ["MuonState", "muon"]
 
 SHAPES = ((2, 2), (3, 2), (2, 3), (4, 5), (17, 2), (3, 16))
 """Of one row or column G is the number 1, and hardly anything of the iteration shows: most have more."""
+
+
+NESTEROV = (True, True, True, False)
+"""Without it PyTorch overwrites the buffer in bfloat16, which hides all else there."""
 
 
 class MuonState(NamedTuple):
@@ -30,9 +34,10 @@ class MuonState(NamedTuple):
     "optim.Muon",
     state=MuonState,
     counts=False,
+    modes=("loop", *COMPILED),
     inputs=histories(
         (2, 2), least=1, shapes=SHAPES, complexes=(), lr=RATES, ns_steps=(1, 0, 2, 5), weight_decay=(0.1, 0.0),
-        momentum=(0.95, 0.5), nesterov=(True, False), adjust_lr_fn=(None, "original", "match_rms_adamw"),
+        momentum=(0.95, 0.5), nesterov=NESTEROV, adjust_lr_fn=(None, "original", "match_rms_adamw"),
         ns_coefficients=((3.4445, -4.775, 2.0315), (1.5, -0.5, 0.0), (1.875, -1.25, 0.375)), eps=(1e-7, 0.5),
     ),
 )  # fmt: skip

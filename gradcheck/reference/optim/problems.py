@@ -1,4 +1,7 @@
-"""Problems that closure-driven optimizers minimise: value and gradient, in every arithmetic."""
+"""Problems that closure-driven optimizers minimise: value and gradient, in every arithmetic.
+
+Gradients add the same terms in the same order as autograd does, the last operation's first.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ __all__ = ["PROBLEMS", "logistic", "quadratic", "rosenbrock"]
 def quadratic(x: Any) -> tuple[Any, Any]:
     """Σ i·x_i²/2 - x_i, i from 1: condition number n, minimum at x_i = 1/i."""
     curvature = np.arange(1.0, x.shape[0] + 1.0)
-    return np.sum(0.5 * curvature * x * x - x), curvature * x - 1.0
+    half = 0.5 * curvature * x
+    return np.sum(half * x - x), half - 1.0 + half
 
 
 def rosenbrock(x: Any) -> tuple[Any, Any]:
@@ -21,16 +25,17 @@ def rosenbrock(x: Any) -> tuple[Any, Any]:
     head, tail = x[:-1], x[1:]
     rise, left = tail - head * head, 1.0 - head
     value = np.sum(100.0 * rise * rise + left * left)
-    zero = x[:1] * 0.0
-    of_head = np.concatenate([-400.0 * rise * head - 2.0 * left, zero])
-    return value, of_head + np.concatenate([zero, 200.0 * rise])
+    zero, slope = x[:1] * 0.0, 200.0 * rise
+    turn = slope * head
+    of_head = np.concatenate([-2.0 * left - turn - turn, zero])
+    return value, of_head + np.concatenate([zero, slope])
 
 
 def logistic(x: Any) -> tuple[Any, Any]:
     """Σ log(1 + exp(-s_i·x_i)) + x_i²/2 with s_i = ±1 in turn: a logistic loss with a ridge."""
     sign = np.where(np.arange(x.shape[0]) % 2 == 0, 1.0, -1.0)
     decayed = np.exp(-sign * x)
-    return np.sum(np.log1p(decayed) + 0.5 * x * x), x - sign * decayed / (1.0 + decayed)
+    return np.sum(np.log1p(decayed) + 0.5 * x * x), x - sign * (1.0 / (1.0 + decayed) * decayed)
 
 
 PROBLEMS: dict[str, Callable[[Any], tuple[Any, Any]]] = {

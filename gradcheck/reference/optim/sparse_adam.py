@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import BETAS, RATES, histories
-from gradcheck.reference.optim.rule import step_rule
+from gradcheck.reference.optim.rule import COMPILED, step_rule
 from gradcheck.reference.optim.scalar import power
 
 __all__ = ["SparseAdamState", "sparse_adam"]
@@ -26,7 +26,7 @@ _histories = histories(
 )
 
 
-@step_rule("optim.SparseAdam", state=SparseAdamState, inputs=_histories)
+@step_rule("optim.SparseAdam", state=SparseAdamState, modes=("loop", *COMPILED), inputs=_histories)
 def sparse_adam(
     param: Any, grad: Any, state: SparseAdamState, t: Any, *, lr: Any = 1e-3, betas: Any = (0.9, 0.999),
     eps: Any = 1e-8, maximize: bool = False, rows: Any = None,
