@@ -60,7 +60,8 @@ def run_calls(case: Case, options: dict[str, Any], problem: str, calls: int, sub
 
 
 def _called(case: Case, options: dict[str, Any], problem: Any, calls: int, factory: Factory) -> Calls:
-    params, left = _parameters(case), []
+    params = _parameters(case)
+    left: list[bytes] = []
 
     def closure() -> torch.Tensor:
         for param in params:
@@ -91,7 +92,7 @@ def _parameters(case: Case) -> list[torch.Tensor]:
     array, given = arguments_of(case)["param0"], dict(case.arguments)
     vector = torch.tensor(array, dtype=getattr(torch, case.dtype), device=case.device)
     whole = torch.view_as_complex(vector.reshape(-1, 2)) if given.get("complex") else vector
-    parts = [whole] if given.get("parts", 1) == 1 else whole.split([1, len(whole) - 1])
+    parts = [whole] if given.get("parts", 1) == 1 else [whole[:1], whole[1:]]
     return [part.clone().requires_grad_(True) for part in parts]
 
 

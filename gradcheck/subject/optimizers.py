@@ -239,8 +239,9 @@ def _one_tensor_for_two(optimizer: Any, params: list[torch.Tensor]) -> list[str]
 
     Numbers may not show it: both may be right at this step, and one be overwritten by what happens to the other.
     """
-    words, owners = [], {}
-    named = [(f"param{i}", param.detach()) for i, param in enumerate(params)]
+    words: list[str] = []
+    owners: dict[int, str] = {}
+    named: list[tuple[str, Any]] = [(f"param{i}", param.detach()) for i, param in enumerate(params)]
     named += [(f"grad{i}", param.grad) for i, param in enumerate(params) if param.grad is not None]
     for i, param in enumerate(params):
         named += [(f"state[{name}] of param{i}", value) for name, value in optimizer.state.get(param, {}).items()]

@@ -69,10 +69,10 @@ def judge_made(case: Case, rule: ClosureRule, seen: Calls) -> list[Verdict]:
             continue
         for name, got in flat_outputs(param_after, after).items():
             worst, witness = _worst(got, [bound.get(name) for bound in bounds])
-            known, *rest = outputs.get(name, (AGREED, None, ""))
+            known, shown, words = outputs.get(name, (AGREED, None, ""))
             if worst.ratio > 1.0 and (worst.coarse, worst.ratio) > (known.coarse, known.ratio):
-                rest = [witness, f"worst at call {call}"]
-            outputs[name] = Worst(*(max(pair) for pair in zip(known, worst, strict=True))), *rest
+                shown, words = witness, f"worst at call {call}"
+            outputs[name] = Worst(*(max(pair) for pair in zip(known, worst, strict=True))), shown, words
     notes = (f"not judged, since a decision hangs on rounding: calls {undecided}",) if undecided else ()
     verdicts = [
         _verdict(case, name, _status(worst), worst, witness=witness, words=words, notes=notes)
