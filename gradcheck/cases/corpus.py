@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.draw import (
     LARGE,
@@ -22,6 +24,7 @@ from gradcheck.cases.draw import (
 )
 from gradcheck.cases.modes import oracle_of
 from gradcheck.formats import format_named
+from gradcheck.reference.optim.rule import StepRule
 from gradcheck.reference.registry import Entry, Reference
 
 __all__ = ["corpus", "drawn_case", "fixed_cases"]
@@ -79,6 +82,7 @@ def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
         small = _short(entry, plain_case(entry, seed, 1))
         kinds = (small.on(layout="transposed"), small.on(layout="sliced"), *cases[: "ns_steps" not in own])
         cases += [replace(case, arguments=tuple({**dict(case.arguments), **last}.items())) for case in kinds]
+        cases += [_flat(cases[0])] if _knows_vectors(entry) else []
     return [case.on(dtype=dtype, mode=mode) for case in dict.fromkeys(cases)]
 
 
@@ -96,6 +100,22 @@ def _short(entry: Entry, case: Case) -> Case:
     words = {"param0": given["param0"], "grad0": replace(given["grad0"], shape=(2, *shape)), "steps": 2}
     others = {name: value for name, value in given.items() if name not in (*entry.arrays, "steps")}
     return replace(case, arguments=tuple({**words, **others}.items()))
+
+
+def _knows_vectors(entry: Entry) -> bool:
+    """Whether an optimizer keeps something else of a vector than of a matrix."""
+    if not isinstance(entry, StepRule):
+        return False
+    kept = [[part is None for part in entry.start(np.zeros(shape), **entry.options)] for shape in ((4,), (2, 2))]
+    return kept[0] != kept[1]
+
+
+def _flat(case: Case) -> Case:
+    """The history with its first parameter as a vector."""
+    given = dict(case.arguments)
+    steps, size = given["steps"], math.prod(given["param0"].shape)
+    flat = {"param0": replace(given["param0"], shape=(size,)), "grad0": replace(given["grad0"], shape=(steps, size))}
+    return replace(case, arguments=tuple({**given, **flat}.items()))
 
 
 def _fixed(operation: Reference, dtype: str, seed: int, mode: str) -> Iterator[Case]:

@@ -10,8 +10,10 @@ import numpy as np
 
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import Bits, make_array
-from gradcheck.errors import UsageError
+from gradcheck.cases.layouts import LAYOUTS
+from gradcheck.errors import UsageError, choices
 from gradcheck.formats import format_named
+from gradcheck.reference.optim.options import refusal
 from gradcheck.reference.optim.rule import HISTORY, StepRule
 from gradcheck.reference.registry import entry_named
 
@@ -26,6 +28,10 @@ def step_rule_named(name: str) -> StepRule:
     return entry
 
 
+def _pairs(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+
+
 @dataclass(frozen=True)
 class History:
     """A case read as a history of an optimizer. Arrays are float64 holding numbers of the case's dtype."""
@@ -35,6 +41,36 @@ class History:
     @cached_property
     def rule(self) -> StepRule:
         return step_rule_named(self.case.operation)
+
+    def check(self) -> None:
+        """Raises UsageError where the case says what no history can be, or asks for what the optimizer has not."""
+        wrong = self._wrong()
+        if wrong:
+            raise UsageError(f"case {self.case}: {wrong}.")
+
+    def _wrong(self) -> str:
+        if self.case.mode not in self.rule.modes:
+            return f"{self.rule.name} has no implementation {self.case.mode!r}; expected {choices(self.rule.modes)}"
+        if not isinstance(steps := self.of("steps"), int | None) or (steps is not None and steps < 1):
+            return f"steps={steps!r}, expected 1 or more"
+        if wrong := refusal(self.rule.name, self.rule.options, self.options(0)):
+            return wrong
+        group = self.of("group1")
+        if not _pairs(group) or not {name for name, _ in group} <= self.rule.options.keys():
+            return f"group1={group!r}, expected pairs of an option of {self.rule.name} and its value"
+        if wrong := refusal(self.rule.name, self.rule.options, {**self.options(0), **dict(group)}):
+            return f"in group1, {wrong}"
+        for word in ("missing", "zeroed"):
+            places = self.of(word)
+            if not _pairs(places) or not all(
+                s in range(self.steps) and i in range(len(self.params)) for s, i in places
+            ):
+                return f"{word}={places!r}, expected pairs of a step (from 0) and a parameter (from 0) that there are"
+        if (layout := self.of("grad_layout")) not in (HISTORY["grad_layout"], *LAYOUTS):
+            return f"grad_layout={layout!r}, expected {choices(LAYOUTS)}"
+        if self.of("complex") and any(param.shape[-1:] != (2,) for param in self.params):
+            return "complex numbers are pairs: the last side of every parameter has to be 2"
+        return ""
 
     @cached_property
     def _given(self) -> dict[str, Any]:

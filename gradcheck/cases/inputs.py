@@ -108,6 +108,11 @@ def _subnormal(bits: Bits, n: int, form: Format) -> np.ndarray:
     return bits.below(1 << min(form.precision, 31), n) * form.smallest_subnormal * bits.pick([1.0, -1.0, 2.0], n)
 
 
+def _roots(bits: Bits, n: int, form: Format) -> np.ndarray:
+    """Roots of subnormal numbers: their squares underflow bit by bit."""
+    return bits.scaled((form.minimum_exponent - form.precision) // 2, form.minimum_exponent // 2 - 1, n)
+
+
 def _near(bits: Bits, n: int, form: Format, at: tuple[float, ...] = (0.0,)) -> np.ndarray:
     """At, just beside (up to 3 numbers away) and around (1/16) the points ``at``."""
     centre = form.round(bits.pick(np.array(at, dtype=np.float64), n))
@@ -241,7 +246,7 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
     for make in (
         _ordinary, _integers, _ties, _wide, _subnormal, _near, _close, _special, _rare, _huge, _large, _edges,
         _faint, _repeated, _every, _sweep, _unit, _inner, _positive, _shares, _indices, _mask, _lengths,
-        _offsets, _distinct, _signs,
+        _offsets, _distinct, _signs, _roots,
     )
 }  # fmt: skip
 LOG_2 = 0.6931471805599453

@@ -12,6 +12,7 @@ from gradcheck.cases.case import AXES, Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.averaging.averaging import Averaging, bounded_averages
+from gradcheck.reference.optim.options import refusal
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.averaging import Averaged, run_averaging
 from gradcheck.verdict.models import grades_of, model_of
@@ -37,6 +38,8 @@ def judge_averaging(
     if case.mode not in found.modes:
         raise UsageError(f"mode {case.mode!r} is not one of {found.name}; expected {choices(found.modes)}.")
     arguments = arguments_of(case)
+    if wrong := refusal(found.name, found.options, arguments):
+        raise UsageError(f"case {case}: {wrong}.")
     return judge_averaged(case, found, arguments, run_averaging(found, case, arguments, subject))
 
 

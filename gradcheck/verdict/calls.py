@@ -11,6 +11,7 @@ from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.cases.case import Case
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.optim.lbfgs import ClosureRule, LBFGSState, UndecidedError
+from gradcheck.reference.optim.options import refusal
 from gradcheck.reference.optim.problems import PROBLEMS
 from gradcheck.subject.closures import Calls, run_calls
 from gradcheck.subject.optimizers import Factory
@@ -48,7 +49,15 @@ def asked(case: Case, rule: ClosureRule) -> tuple[dict[str, Any], str, int]:
         raise UsageError(f"case {case}: param0 has shape {shape}, expected a vector{' of pairs' if pairs else ''}.")
     if parts not in (1, 2) or shape[0] < parts * (2 if pairs else 1):
         raise UsageError(f"case {case}: parts={parts!r} of {shape[0]} numbers; expected 1 or 2, none of them empty.")
+    if not isinstance(calls, int) or calls < 1:
+        raise UsageError(f"case {case}: calls={calls!r}, expected 1 or more.")
     given = {name: value for name, value in case.arguments if name in rule.options}
+    if wrong := refusal(rule.name, rule.options, given):
+        raise UsageError(f"case {case}: {wrong}.")
+    if case.mode not in rule.modes:
+        raise UsageError(
+            f"case {case}: {rule.name} has no implementation {case.mode!r}; expected {choices(rule.modes)}."
+        )
     return given, problem, calls
 
 

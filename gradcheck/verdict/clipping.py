@@ -12,6 +12,7 @@ from gradcheck.cases.case import AXES, Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.clipping.clipping import Clipping, bounded_clipping, gradients_of
+from gradcheck.reference.optim.options import refusal
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.clipping import Clipped, run_clipping
 from gradcheck.verdict.models import grades_of, is_small, model_of
@@ -38,6 +39,8 @@ def judge_clipping(
     if case.mode not in found.modes:
         raise UsageError(f"mode {case.mode!r} is not one of {found.name}; expected {choices(found.modes)}.")
     arguments = arguments_of(case)
+    if wrong := refusal(found.name, found.options, arguments):
+        raise UsageError(f"case {case}: {wrong}.")
     return judge_clipped(case, found, arguments, run_clipping(found, case, arguments, subject))
 
 

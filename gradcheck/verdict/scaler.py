@@ -12,6 +12,7 @@ from gradcheck.cases.case import AXES, Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.clipping.scaler import EVENTS, Scaler, bounded_history
+from gradcheck.reference.optim.options import refusal
 from gradcheck.reference.registry import entry_named
 from gradcheck.subject.scaler import Scaled, run_scaler
 from gradcheck.verdict.models import model_of
@@ -42,6 +43,8 @@ def judge_scaler(
     history = arguments["history"]
     if len(history) != len(arguments["grad"]) or not set(history) <= set(EVENTS):
         raise UsageError(f"history={history!r}: expected one of {choices(EVENTS)} for each row of grad.")
+    if wrong := refusal(found.name, found.options, arguments):
+        raise UsageError(f"case {case}: {wrong}.")
     return judge_scaled(case, found, arguments, run_scaler(found, case, arguments, subject))
 
 

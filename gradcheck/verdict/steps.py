@@ -61,6 +61,7 @@ def judge_history(
     if isinstance(entry, ClosureRule):
         return judge_calls(case, entry, subject)
     history = History(case)
+    history.check()
     rule = step_rule_named(case.operation) if rule is None else rule
     assert isinstance(rule, StepRule)
     return judge_seen(history, run_history(history, subject), rule, subject)

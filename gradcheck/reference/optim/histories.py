@@ -10,8 +10,8 @@ __all__ = ["BETAS", "GRAD_KINDS", "RATES", "histories"]
 MOST_STEPS = 20
 """Steps are drawn as one number, so that a history shrinks to the very step that shows a fault."""
 
-GRAD_KINDS = ("ordinary", "integers", "wide", "subnormal", "huge", "special", "ties")
-"""Kinds of gradients; ties and integers hold zeros, wide and subnormal tiny numbers."""
+GRAD_KINDS = ("ordinary", "integers", "wide", "subnormal", "huge", "special", "ties", "roots")
+"""Kinds of gradients; ties and integers hold zeros, wide and subnormal tiny numbers, roots those of tiny squares."""
 
 PARAM_KINDS = ("ordinary", "ties", "wide")
 
