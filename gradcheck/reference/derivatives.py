@@ -178,12 +178,8 @@ def _duals(
         number: Any = lift_array(array, model)
         if id(array) not in steps:
             return number
-        first, *second = steps[id(array)]
-        zero = lift_array(np.zeros(array.shape), model)
-        number = Dual(number, zero if first is None else first, 0)
-        if second:
-            step = zero if second[0] is None else second[0]
-            number = Dual(number, Dual(step, zero, 0), 1)
+        for level, step in enumerate(steps[id(array)]):
+            number = number if step is None else Dual(number, step, level)
         return number
 
     return dual

@@ -126,11 +126,14 @@ class Prepared:
         )
 
     def _into(self) -> Callable[[Tensors, torch.Tensor], torch.Tensor] | None:
-        """The call with ``out=``, of the function or of the one below torch of its name; None if neither has it."""
+        """The call with ``out=``, of the function or of the one below torch of its name; None for a layer.
+
+        Raises NotImplementedError, with what PyTorch says of the argument, where neither has it.
+        """
         first = self.operation.arrays[0]
         words = {name: value for name, value in self._tensors.items() if name != first}
         tried = {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in words.items()}
-        last = self.operation.name.rpartition(".")[2]
+        last, refused = self.operation.name.rpartition(".")[2], ""
         for function in (torch_callable(self.operation.name), getattr(torch, last, None)):
             if function is None or isinstance(function, type):
                 continue
@@ -138,12 +141,16 @@ class Prepared:
                 with torch.no_grad():
                     # On copies: what has no out= may have written its running statistics before it says so.
                     function(self._tensors[first], **tried, out=function(self._tensors[first], **tried))
-            except (TypeError, RuntimeError, ValueError, AttributeError):  # no such argument, under this name at least
+            except (TypeError, RuntimeError, ValueError, AttributeError) as error:
+                words_of_torch = str(error).partition("\n")[0]  # no such argument, under this name at least
+                refused = refused or (words_of_torch if "'out'" in words_of_torch else "")
                 continue
             return lambda leaves, given, function=function: function(  # type: ignore[misc]
                 **{**words, **{name: leaf for name, leaf in leaves.items() if name != first}, "out": given},
                 input=leaves.get(first, self._tensors[first]),
             )
+        if refused:
+            raise NotImplementedError(f"no out= variant: not supported: {refused}")
         return None
 
 

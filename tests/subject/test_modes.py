@@ -299,6 +299,16 @@ def test_out_is_judged_and_has_to_refuse_a_gradient() -> None:
     assert not bad("out", wrong, TANH)  # a stand-in has no out= variant: PyTorch's own is asked
 
 
+def test_trying_out_changes_no_running_statistics_and_is_refused_in_the_words_of_pytorch() -> None:
+    line = (
+        "nn.functional.batch_norm(x=ordinary(8, 3), running_mean=ordinary(3), running_var=positive(3), training=True) "
+        "seed=1 dtype=float32"
+    )
+    status, words = verdicts("out", line=line)["value"]
+    assert status == "unsupported"
+    assert "batch_norm() got an unexpected keyword argument 'out'" in words
+
+
 def test_a_saved_tensor_that_is_written_over_is_noticed() -> None:
     assert not bad("written-over", line=TANH)
     assert not bad("written-over")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gradcheck.arithmetic.functions import number, stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
+from gradcheck.reference.quotient import quotient_in_reverse
 from gradcheck.reference.reduction import reduced
 from gradcheck.reference.registry import Kink, reference
 
@@ -26,10 +29,16 @@ def _cosine_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
+def _cosine_embedding_twice(x: Any, input2: Any, target: Any, *, margin: Any = 0.0, reduction: str = "mean") -> Any:
+    """Reverse mode over reverse mode: each quotient of the gradient is differentiated as autograd does there."""
+    return _cosine_embedding(x, input2, target, margin, reduction, quotient_in_reverse)
+
+
 @reference(
     "nn.functional.cosine_embedding_loss",
     inputs=_cosine_inputs,
     constant=("target",),
+    routes={"double": _cosine_embedding_twice, "func.double": _cosine_embedding_twice},
     kinks=(
         Kink(
             "cos = margin, target = -1",
@@ -45,6 +54,13 @@ def cosine_embedding_loss(x: Any, input2: Any, target: Any, *, margin: Any = 0.0
     1e-12 is added to both sums of squares, so zeros have cosine 0. At cos = margin the gradient passes. A composite:
     each result is stored.
     """
+    return _cosine_embedding(x, input2, target, margin, reduction, operator.truediv)
+
+
+def _cosine_embedding(
+    x: Any, input2: Any, target: Any, margin: Any, reduction: str, divided: Callable[[Any, Any], Any]
+) -> Any:
+    """The loss and its gradient, with the quotients that the gradient takes as ``divided``."""
     eps = number(1e-12, x)
     dot = stored(np.sum(stored(x * input2), axis=-1))
     square, square2 = (stored(stored(np.sum(stored(a * a), axis=-1)) + eps) for a in (x, input2))
@@ -61,9 +77,9 @@ def cosine_embedding_loss(x: Any, input2: Any, target: Any, *, margin: Any = 0.0
     def cosine_embedding_vjp(g: Any) -> dict[str, Any]:
         each = spread(g) * np.ones_like(cosine)
         for_cosine = np.where(target == 1, -each, zeros) + np.where(passes, each, zeros)
-        for_dot = np.expand_dims(stored(for_cosine / norms), -1)
-        for_norms = stored(-for_cosine * stored(stored(dot / norms) / norms))
-        for_product = stored(for_norms / (2.0 * norms))
+        for_dot = np.expand_dims(stored(divided(for_cosine, norms)), -1)
+        for_norms = stored(-for_cosine * stored(divided(stored(divided(dot, norms)), norms)))
+        for_product = stored(divided(for_norms, 2.0 * norms))
         for_square, for_square2 = (np.expand_dims(stored(for_product * other), -1) for other in (square2, square))
         return {
             "x": stored(for_dot * input2) + 2.0 * stored(for_square * x),
