@@ -33,7 +33,7 @@ from gradcheck.verdict.verdict import Verdict
 
 Rule = StepRule | ClosureRule
 
-COMPILED = 2
+COMPILED = 4
 """Histories of an implementation that is compiled, in float32 alone: each is compiled anew, which takes seconds."""
 
 

@@ -89,6 +89,15 @@ FINDINGS: dict[str, Finding] = {
         "lr",
         _resumed_after_restart,
     ),
+    "SWALR(last_epoch=…) begins to anneal again": Finding(
+        'optim.swa_utils.SWALR(swa_lr=0.5, anneal_epochs=4, anneal_strategy="linear", steps=6, resume=2) seed=0 '
+        "dtype=float64 mode=last_epoch",
+        "lr",
+        lambda case: (
+            _is("SWALR", "last_epoch")(case)
+            and (dict(case.arguments).get("resume") or 1) < dict(case.arguments)["anneal_epochs"]
+        ),
+    ),
     "CosineAnnealingWarmRestarts.step(121) restarts one epoch late": Finding(
         "optim.lr_scheduler.CosineAnnealingWarmRestarts(T_0=1, T_mult=3, steps=121) seed=0 dtype=float64 mode=epoch",
         "lr",

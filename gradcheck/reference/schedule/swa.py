@@ -37,7 +37,7 @@ def route(lr: Any, t: int, base: Any, *, swa_lr: Any, anneal_epochs: int = 10, a
     return swa_lr * now + start * (1.0 - now)
 
 
-@schedule("optim.swa_utils.SWALR", inputs=inputs, route=route, modes=("step", "tensor"), grouped=("swa_lr",))
+@schedule("optim.swa_utils.SWALR", inputs=inputs, route=route, grouped=("swa_lr",))
 def swa(t: Any, lr: Any, *, swa_lr: Any, anneal_epochs: int = 10, anneal_strategy: str = "cos") -> dict[str, Any]:
     """lr·(1 - α) + swa_lr·α, α from 0 to 1 in ``anneal_epochs`` steps along a line or half a cosine; at once for 0."""
     share = _share(t, lr, anneal_epochs, anneal_strategy)
