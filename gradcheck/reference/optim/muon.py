@@ -36,7 +36,7 @@ class MuonState(NamedTuple):
     counts=False,
     modes=("loop", *COMPILED),
     inputs=histories(
-        (2, 2), least=1, shapes=SHAPES, complexes=(), lr=RATES, ns_steps=(1, 0, 2, 5), weight_decay=(0.1, 0.0),
+        (2, 2), least=1, shapes=SHAPES, complexes=(), lr=RATES, ns_steps=(1, 2, 5, 0), weight_decay=(0.1, 0.0),
         momentum=(0.95, 0.5), nesterov=NESTEROV, adjust_lr_fn=(None, "original", "match_rms_adamw"),
         ns_coefficients=((3.4445, -4.775, 2.0315), (1.5, -0.5, 0.0), (1.875, -1.25, 0.375)), eps=(1e-7, 0.5),
     ),
