@@ -29,10 +29,10 @@ TILE = 256
 REGISTER = 2 * TILE + 40
 """Numbers from one register to the next: a multiple of 4,096 bytes would make the processor take one for another."""
 
-LOAD, LOAD_BOUND, STORE, STORE_SIZE, STORE_BOUND, TOTAL, TOTAL_SIZE, TOTAL_BOUND = range(8)
+LOAD, LOAD_BOUND, LOAD_SINGLE, STORE, STORE_BOUND, TOTAL, TOTAL_SIZE, TOTAL_BOUND = range(8)
 ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = range(8, 15)
 MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(15, 20)
-DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, WORST, LOAD_SINGLE = range(20, 29)
+DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, WORST = range(20, 28)
 
 CODES = {name: code for name, code in globals().items() if name.isupper() and name not in ("TILE", "REGISTER")}
 """Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one)."""
@@ -92,24 +92,33 @@ def _further(context: Any, pointer: Any) -> Any:
 
 
 @_intrinsic
-def _eight_sums(context: Any, pointer: Any, n: Any) -> Any:
-    """Of n·8 numbers, n > 0, the sums of every eighth from the first on, from the second on, …: side by side.
+def _eight_sums(context: Any, values: Any, bounds: Any, n: Any) -> Any:
+    """Of n·8 numbers, n > 0, the sums of every eighth from the first on, from the second on, …: of the values, of their
+    sizes and of the bounds, 24 in all.
 
     Written out since numba does not have the compiler look for sums that it could take together.
     """
 
     def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        eight = ir.VectorType(ir.DoubleType(), 8)
-        rows = builder.bitcast(arguments[0], eight.as_pointer())
-        sums = build.alloca_once_value(builder, builder.load(rows, align=8))
-        with build.for_range(builder, arguments[1], start=ir.Constant(arguments[1].type, 1)) as loop:
-            row = builder.load(builder.gep(rows, [loop.index]), align=8)
-            builder.store(builder.fadd(builder.load(sums), row), sums)
-        found = builder.load(sums)
-        lanes = [builder.extract_element(found, ir.Constant(ir.IntType(32), i)) for i in range(8)]
+        eight, bits = ir.VectorType(ir.DoubleType(), 8), ir.VectorType(ir.IntType(64), 8)
+        lines = [builder.bitcast(pointer, eight.as_pointer()) for pointer in arguments[:2]]
+        magnitude = ir.Constant(bits, [int(_MAGNITUDE)] * 8)
+
+        def row(k: Any) -> list[Any]:
+            value, bound = (builder.load(builder.gep(line, [k]), align=8) for line in lines)
+            size = builder.bitcast(builder.and_(builder.bitcast(value, bits), magnitude), eight)
+            return [value, size, bound]
+
+        n, one = arguments[2], ir.Constant(arguments[2].type, 1)
+        sums = [build.alloca_once_value(builder, first) for first in row(ir.Constant(n.type, 0))]
+        with build.for_range(builder, n, start=one) as loop:
+            for place, term in zip(sums, row(loop.index), strict=True):
+                builder.store(builder.fadd(builder.load(place), term), place)
+        found = [builder.load(place) for place in sums]
+        lanes = [builder.extract_element(whole, ir.Constant(ir.IntType(32), i)) for whole in found for i in range(8)]
         return context.make_tuple(builder, signature.return_type, lanes)
 
-    return types.UniTuple(types.float64, 8)(pointer, types.int64), made
+    return types.UniTuple(types.float64, 24)(values, bounds, n), made
 
 
 _MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
@@ -195,9 +204,6 @@ def _step(
     elif code == STORE:
         for i in range(n):
             d[i] = a[i]
-    elif code == STORE_SIZE:
-        for i in range(n):
-            d[i] = abs(a[i])
     elif code == STORE_BOUND:
         for i in range(n):
             d[i] = p[i]
@@ -310,27 +316,33 @@ def _step(
 
 
 @_compiled
-def _leaf_sum(address: int, n: int) -> float:
-    """Up to 128 numbers in eight partial sums, as NumPy adds them."""
-    total = SUM_STARTS
-    if n < 8:
-        few = _pointer(address)
-        for i in range(n):
-            total += few[i]
-        return total
-    r0, r1, r2, r3, r4, r5, r6, r7 = _eight_sums(_pointer(address), n // 8)
-    total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
-    left = _pointer(address + 8 * (n - n % 8))
-    for i in range(n % 8):
-        total += left[i]
-    return total
+def _together(r: Any) -> float:
+    """Eight partial sums added up as NumPy does."""
+    return ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
 
 
 @_compiled
-def _pairwise_sum(address: int, n: int, size: Any, rest: Any, left: Any) -> float:
-    """The sum of numbers beside one another in NumPy's order (``pairwise_sum`` in its loops of sums): half and half,
-    down to 128. Without recursion, which numba does not bring back from a file: size and rest (int64) and left, of 64
-    each, hold the halves that are open."""
+def _leaf_sums(values: int, bounds: int, n: int) -> tuple[float, float, float]:
+    """Σ value, Σ |value| and Σ bound of up to 128 numbers, each in eight partial sums, as NumPy adds them."""
+    value = size = spread = SUM_STARTS
+    done = 0
+    if n >= 8:
+        done = n - n % 8
+        sums = _eight_sums(_pointer(values), _pointer(bounds), n // 8)
+        value, size, spread = _together(sums[:8]), _together(sums[8:16]), _together(sums[16:])
+    a, p = _pointer(values), _pointer(bounds)
+    for i in range(done, n):
+        value += a[i]
+        size += abs(a[i])
+        spread += p[i]
+    return value, size, spread
+
+
+@_compiled
+def _pairwise_sums(values: int, bounds: int, n: int, size: Any, rest: Any, left: Any) -> tuple[float, float, float]:
+    """The same sums of any number beside one another in NumPy's order (``pairwise_sum`` in its loops of sums): half and
+    half, down to 128. Without recursion, which numba does not bring back from a file: size and rest (64, int64) and
+    left (64, 3) hold the halves that are open."""
     depth, size[0] = 0, n
     while True:
         while size[depth] > 128:
@@ -339,14 +351,15 @@ def _pairwise_sum(address: int, n: int, size: Any, rest: Any, left: Any) -> floa
             rest[depth] = size[depth] - half
             depth += 1
             size[depth] = half
-        total = _leaf_sum(address, size[depth])
-        address += 8 * size[depth]
+        total = _leaf_sums(values, bounds, size[depth])
+        values += 8 * size[depth]
+        bounds += 8 * size[depth]
         while depth and not rest[depth - 1]:  # a right half: the sum of both is done
             depth -= 1
-            total = left[depth] + total
+            total = (left[depth, 0] + total[0], left[depth, 1] + total[1], left[depth, 2] + total[2])
         if not depth:
             return total
-        left[depth - 1] = total
+        left[depth - 1, 0], left[depth - 1, 1], left[depth - 1, 2] = total
         size[depth] = rest[depth - 1]
         rest[depth - 1] = 0
 
@@ -358,11 +371,12 @@ def run(
     """Run a tape over ``rows`` × ``columns`` elements.
 
     steps: (k, 5), of which those before ``once`` are run once and those before ``per_row`` once a row; places: (m, 3);
-    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; lines: (m, 2), addresses of a
-    line of columns, which the steps store for each row, and of an array that gets its sum for that row.
+    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; lines: (m, 3), addresses of lines
+    of values and of their bounds, which the steps store for each row, and of (3, rows) that get their sums and that of
+    the values' sizes.
     """
     own, unit, eta, growth = units
-    size, rest, left = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64)
+    size, rest, left = np.empty(64, np.int64), np.empty(64, np.int64), np.empty((64, 3))
     table, at, numbers = steps.ctypes.data, places.ctypes.data, constants.ctypes.data
     for row in range(rows):
         for start in range(0, columns, TILE):
@@ -371,7 +385,9 @@ def run(
             for k in range(first, len(steps)):
                 _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta, growth)
         for k in range(len(lines)):
-            _pointer(lines[k, 1])[row] = SUM_STARTS + _pairwise_sum(lines[k, 0], columns, size, rest, left)
+            total, sums = _pairwise_sums(lines[k, 0], lines[k, 1], columns, size, rest, left), _pointer(lines[k, 2])
+            for part in range(3):
+                sums[part * rows + row] = SUM_STARTS + total[part]
 
 
 @_compiled
