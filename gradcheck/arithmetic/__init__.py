@@ -5,6 +5,7 @@ from gradcheck.arithmetic import running_rules
 from gradcheck.arithmetic.ball import Ball, ball_precision, balls, enclosure
 from gradcheck.arithmetic.dual import Dual, expanded_nodes, primal_of, tangent_of
 from gradcheck.arithmetic.functions import (
+    apart,
     as_dtype,
     as_dtype_of,
     fixed,
@@ -25,6 +26,7 @@ __all__ = [
     "Dual",
     "Mask",
     "RoundingModel",
+    "apart",
     "as_dtype",
     "as_dtype_of",
     "ball_precision",

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "node", "number", "pi", "sgn", "sinc", "stored",
-    "sum_over_batch", "ties_for_largest", "written_over",
+    "apart", "as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "node", "number", "pi", "sgn", "sinc",
+    "stored", "sum_over_batch", "ties_for_largest", "written_over",
 ]  # fmt: skip
 
 
@@ -37,6 +37,17 @@ def fixed(x: Any) -> Any:
     """
     method = getattr(x, "__gradcheck_fixed__", None)
     return x if method is None else method()
+
+
+def apart(x: Any) -> tuple[Any, Any]:
+    """``x`` without its error, and a factor that is 1 and has the relative error of ``x``, or of 1/``x``.
+
+    Identity and 1 but in running error. For a number that a whole result is divided by, or multiplied with, such as
+    the norm of a mean: what is computed of ``x`` alone is off by one factor in every part, and the parts, which may
+    cancel, are added up first: (a/x' + b/x') = (a/x + b/x)·c, where x' = x/c is what the subject has.
+    """
+    method = getattr(x, "__gradcheck_apart__", None)
+    return (x, 1.0) if method is None else method()
 
 
 def written_over(like: Any, value: Any) -> Any:

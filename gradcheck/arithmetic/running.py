@@ -120,6 +120,17 @@ class Bounded(Composite):
         bound = None if self.bound is None else self.bound * (4.0 * self.model.unit)
         return Bounded(self.value, bound, self.model, self.top)
 
+    def __gradcheck_apart__(self) -> tuple[Bounded, Any]:
+        if self.bound is None:
+            return self, 1.0
+        error = self.full_bound()
+        share = error / (self.magnitude - error)  # of 1/x; that of x is error/|x|
+        known = (share >= 0.0) & (share < 1.0)
+        number = Bounded(self.value, np.where(known, 0.0, error), self.model, self.top)
+        ones = np.ones(self.shape, dtype=self.model.carrier)
+        factor = Bounded(ones, np.where(known, share * UPWARD, 0.0), self.model, 2.0)
+        return number.at_least_zero(self.nonnegative), factor
+
     def __gradcheck_number__(self, value: float) -> Bounded:
         return lift(float(value), self.model)
 

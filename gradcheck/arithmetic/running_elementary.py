@@ -18,7 +18,7 @@ from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.running import Bounded, finish
 from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
 from gradcheck.arithmetic.running_operands import unary
-from gradcheck.arithmetic.ulps import elementary_error, few
+from gradcheck.arithmetic.ulps import elementary_error, few, half_ulps
 
 __all__ = ["erf", "expit", "log_expit", "nearest_to_zero", "sinc", "smooth", "tanh"]
 
@@ -53,6 +53,10 @@ def smooth(
     return unary(rule)
 
 
+_LARGEST_EXPONENT = 700.0
+"""exp of it is finite; what belongs to 1/(1 + exp(-x)) is the same from there on, relative to it."""
+
+
 def _exact_there(a: Bounded, place: float, bound: Any) -> Any:
     """The bound, 0 where the operand is exactly at this place."""
     there = a.value == place
@@ -81,12 +85,22 @@ def tanh(m: RoundingModel, a: Bounded) -> Bounded:
 def expit(m: RoundingModel, a: Bounded) -> Bounded:
     """1/(1 + exp(-x)), one node for autograd; its bound is that of this composition.
 
-    The relative error of exp counts by 1 - y, the sum and the quotient round once each. Where exp(-x) overflows the
-    composition gives 0, so the absolute error may be the reciprocal of the largest number.
+    The relative error of exp counts by 1 - y, the sum and the quotient round once each; of few elements by ulps, of
+    exp(x)/(1 + exp(x)) for x < 0 as well. Where exp(-x) overflows the composition gives 0, so the absolute error may be
+    the reciprocal of the largest number.
     """
     value = special.expit(a.value)
-    rest = float64_of(1.0 - value)
-    bound = float64_of(value) * (rest * m.elementary("exp") + 2.0 * m.unit) + (1.0 / m.largest + m.eta)
+    size, rest = float64_of(value), float64_of(1.0 - value)
+    if few(m, value):
+        power = np.exp(np.clip(-float64_of(a.value), -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
+        # The other way has exp(x), the reciprocal, and the sum 1/y-th of it, which is between 1 and 2.
+        other = np.minimum(power, 1.0 / power)
+        of_power = np.maximum(elementary_error(m, "exp", power) / power, elementary_error(m, "exp", other) / other)
+        of_sum = np.maximum(half_ulps(m, 1.0 + power) / (1.0 + power), rest * m.unit)
+        bound = size * (rest * of_power + of_sum) + half_ulps(m, size)
+    else:
+        bound = size * (rest * m.elementary("exp") + 2.0 * m.unit)
+    bound += 1.0 / m.largest + m.eta
     if a.bound is not None:
         nearest = special.expit(-nearest_to_zero(float64_of(a.value), a.bound))
         bound += a.bound * nearest * (1.0 - nearest)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import stored
+from gradcheck.arithmetic.functions import apart, stored
 
 __all__ = ["reduced", "weighted_reduced"]
 
@@ -31,7 +31,8 @@ def reduced(elements: Any, reduction: str) -> tuple[Any, Spread]:
 def weighted_reduced(elements: Any, weight: Any, reduction: str) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
     """The loss of ``elements·weight``; ``mean`` divides by Σ weight. A composite of PyTorch: each result is stored.
 
-    The second result maps the cotangent to the gradients of the elements and of the weight.
+    The second result maps the cotangent to the gradients of the elements and of the weight, (elements - value)·g/Σ
+    weight; the error of Σ weight in the last quotient is one factor of both of its parts.
     """
     terms = stored(elements * weight)
     if reduction == "none":
@@ -43,8 +44,9 @@ def weighted_reduced(elements: Any, weight: Any, reduction: str) -> tuple[Any, C
     value = total / norm
 
     def spread(g: Any) -> tuple[Any, Any]:
-        each = stored(g / norm)
-        through_norm = stored(-g * stored(stored(total / norm) / norm))
-        return stored(each * weight), stored(each * elements) + through_norm
+        known, common = apart(norm)
+        each = stored(g / known)
+        through_norm = stored(-g * stored(stored(total / norm) / known))
+        return stored(each * weight * common), (stored(each * elements) + through_norm) * common
 
     return value, spread

@@ -13,6 +13,7 @@ from scipy import special
 from gradcheck.arithmetic import (
     Bounded,
     Mask,
+    apart,
     as_dtype,
     as_dtype_of,
     fixed,
@@ -29,6 +30,7 @@ F64, F32 = rounding_model("float64"), rounding_model("float32")
 BF16, BF16_COARSE = rounding_model("bfloat16"), rounding_model("bfloat16", grade="coarse")
 U32 = 2.0**-24
 INF, NAN = math.inf, math.nan
+E2, Y2 = math.exp(-2.0), 1.0 / (1.0 + math.exp(-2.0))
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,10 @@ ONE_ROUNDING: dict[str, tuple[Callable[..., Any], tuple[float, ...], float]] = {
     "erf 1": (special.erf, (1.0,), U32),
     # 1/(1 + e) with e = 1: half of exp's 2u, the sum's and the quotient's u.
     "expit 0": (special.expit, (0.0,), 0.5 * 3.0 * U32),
+    # Half ulps of y and of 1 + e, and an ulp of e = 0.135….
+    "expit 2": (special.expit, (2.0,), (0.5 + Y2 / (1.0 + E2) + Y2 * Y2 * 2.0 * 0.125) * U32),
+    # Half ulps of y and of 1 + e, e = 7.39; the ulp of 1/e, which the other way has for x < 0, is the larger one.
+    "expit -2": (special.expit, (-2.0,), (2.0**-4 + (1 - Y2) * (Y2 * 2.0 * 0.125 / E2 + 8.0 / (1.0 + 1.0 / E2))) * U32),
 }
 
 
@@ -117,6 +123,31 @@ def test_a_shift_on_which_nothing_depends_has_no_error(spread: float) -> None:
         worst = max(worst, float(np.max(np.abs(got - exact) / bound)))
         forgotten = max(forgotten, float(np.max(np.abs(got - shift[:, 0] + peak.value[:, 0] - exact) / bound)))
     assert 0.5 < worst <= 1.0 < forgotten
+
+
+def test_an_error_that_stands_apart_is_counted_once() -> None:
+    """5/x - 4/x for x = 2 ± 1/16 is 1/2 up to 1/64 or so; where it is taken for two errors, up to 9/64."""
+    x = f32(2.0, bound=[0.0625])
+    known, common = apart(x)
+    once, twice = (5.0 / known - 4.0 / known) * common, 5.0 / x - 4.0 / x
+    assert between(bounds(once)[0], 0.5 / 31.0) or bounds(once)[0] - 0.5 / 31.0 < 16.0 * U32
+    assert bounds(twice)[0] > 4.5 / 31.0
+    for subject in (2.0625, 1.9375):
+        assert (
+            abs(1.0 / subject - 0.5)
+            <= bounds(once)[0]
+            < abs(1.0 / (subject + math.copysign(0.01, subject - 2.0)) - 0.5)
+        )
+    nothing = f32(3.0)
+    assert apart(nothing) == (nothing, 1.0)
+    assert apart(2.0) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize(("value", "bound"), [(0.0, 0.5), (1.0, 1.0), (INF, 0.0), (NAN, 0.0), (1.0, INF)])
+def test_what_may_be_zero_or_is_not_finite_keeps_its_error(value: float, bound: float) -> None:
+    known, common = apart(f32(value, bound=[bound]))
+    assert bounds(known) == [bound]
+    assert (common.value.tolist(), bounds(common)) == ([1.0], [0.0])
 
 
 def test_few_products_are_rounded_and_added_by_half_ulps() -> None:
