@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "apart", "as_dtype", "as_dtype_of", "dtype_of", "fixed", "guarded", "node", "number", "pi", "sgn", "sinc",
-    "stored", "sum_over_batch", "ties_for_largest", "written_over",
+    "apart", "as_dtype", "as_dtype_of", "dtype_of", "expit_slope", "fixed", "guarded", "node", "number", "pi",
+    "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "written_over",
 ]  # fmt: skip
 
 
@@ -48,6 +48,15 @@ def apart(x: Any) -> tuple[Any, Any]:
     """
     method = getattr(x, "__gradcheck_apart__", None)
     return (x, 1.0) if method is None else method()
+
+
+def expit_slope(g: Any, y: Any) -> Any:
+    """g·(1 - y)·y, the cotangent of x for y = expit(x), of which the subject has stored y.
+
+    Running error knows that both y are one number, with one error.
+    """
+    method = getattr(y, "__gradcheck_expit_slope__", None)
+    return g * (1.0 - y) * y if method is None else method(g)
 
 
 def written_over(like: Any, value: Any) -> Any:

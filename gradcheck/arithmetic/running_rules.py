@@ -30,6 +30,7 @@ from gradcheck.arithmetic.running_operators import (
     subtract,
 )
 from gradcheck.arithmetic.running_reductions import mean, sum_of
+from gradcheck.arithmetic.running_slopes import expit_slope
 
 __all__: list[str] = []
 
@@ -86,5 +87,6 @@ Mask.functions[np.where] = mask_where
 Bounded.__gradcheck_sum_over_batch__ = lambda a, axis, keepdims: sum_of(a, axis, keepdims, blocks=a.model.blocks)  # type: ignore[attr-defined]
 Bounded.__gradcheck_ties_for_largest__ = ties_for_largest  # type: ignore[attr-defined]
 Bounded.__gradcheck_sinc__ = sinc  # type: ignore[attr-defined]
+Bounded.__gradcheck_expit_slope__ = expit_slope  # type: ignore[attr-defined]
 for _ufunc in (np.add, np.subtract, np.multiply, np.true_divide):
     Mask.ufuncs[_ufunc] = refuse_mask_arithmetic

@@ -16,6 +16,7 @@ from gradcheck.arithmetic import (
     apart,
     as_dtype,
     as_dtype_of,
+    expit_slope,
     fixed,
     number,
     pi,
@@ -148,6 +149,42 @@ def test_what_may_be_zero_or_is_not_finite_keeps_its_error(value: float, bound: 
     known, common = apart(f32(value, bound=[bound]))
     assert bounds(known) == [bound]
     assert (common.value.tolist(), bounds(common)) == ([1.0], [0.0])
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-6, 1e-3])
+def test_the_slope_of_a_sigmoid_has_one_error_of_its_output(spread: float) -> None:
+    """float32 takes a y that is off by up to ``spread``, both times the same; with two different ones (a fault) the
+    bound is left, where y is about 1/2 even far."""
+    rng = np.random.default_rng(3)
+    y, g = np.float32(rng.uniform(0.4, 1.0, 300)).astype(float), np.float32(rng.standard_normal(300)).astype(float)
+    stored_y = Bounded(y, np.full(300, spread), F32)
+    bound = expit_slope(lift_array(g, F32), stored_y).full_bound()
+    assert np.all(bound <= (lift_array(g, F32) * (1.0 - stored_y) * stored_y).full_bound() * (1.0 + 2.0**-12))
+    worst, at_odds = 0.0, 0.0
+    for _ in range(100):
+        off = rng.uniform(-spread, spread, 300) * 0.9
+        near, other = np.float32(y + off), np.float32(y - off)
+        right, wrong = np.float32(g) * (np.float32(1.0) - near) * near, np.float32(g) * (np.float32(1.0) - near) * other
+        worst = max(worst, float(np.max(np.abs(right - g * (1.0 - y) * y) / bound)))
+        at_odds = max(at_odds, float(np.max(np.abs(wrong - g * (1.0 - y) * y) / bound)))
+    assert 0.5 < worst <= 1.0
+    assert at_odds > 1.0 or not spread
+
+
+def test_the_slope_of_a_sigmoid_counts_each_rounding_once() -> None:
+    """3·(1 - 1/4)·1/4: half an ulp of 3/4, times 3/4, of 9/4, times 1/4, and of 9/16; of 3/4 none if y is 3/4."""
+    slope = expit_slope(lift_array(np.array([3.0, 3.0]), F32), lift_array(np.array([0.25, 0.75]), F32))
+    assert between(bounds(slope)[0], (0.5 * 0.75 + 2.0 * 0.25 + 0.5) * U32)
+    assert between(bounds(slope)[1], (0.5 * 0.75 + 0.5) * U32)
+
+
+@pytest.mark.parametrize("g", [INF, NAN, 3e38])
+@pytest.mark.parametrize("y", [0.0, 0.5, 1.0, NAN])
+def test_the_slope_of_a_sigmoid_is_the_product_where_numbers_are_not_ordinary(g: float, y: float) -> None:
+    of_g, of_y = lift_array(np.array([g]), F32), lift_array(np.array([y]), F32)
+    slope, product = expit_slope(of_g, of_y), of_g * (1.0 - of_y) * of_y
+    assert np.array_equal(slope.value, product.value, equal_nan=True)
+    assert bounds(slope) == bounds(product)
 
 
 def test_few_products_are_rounded_and_added_by_half_ulps() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erf, expit, log_expit
 
-from gradcheck.arithmetic.functions import guarded, node, number, pi, stored
+from gradcheck.arithmetic.functions import expit_slope, guarded, node, number, pi, stored
 from gradcheck.reference.domains import POSITIVE, elementwise, hyperparameters, kink, rows_of_x
 from gradcheck.reference.registry import reference
 
@@ -24,7 +24,7 @@ def sigmoid(x: Any) -> Any:
     saved = stored(y)
 
     def sigmoid_vjp(g: Any) -> dict[str, Any]:
-        return {"x": g * (1.0 - saved) * saved}
+        return {"x": expit_slope(g, saved)}
 
     return y, sigmoid_vjp
 
