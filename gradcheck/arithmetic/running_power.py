@@ -26,8 +26,8 @@ def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
             bound = bound + _spread(m, magnitude, a, b)
         pole, uncertain = functools.partial(_has_pole, a, b), functools.partial(_is_uncertain, a, b)
         if np.any(uncertain()):
-            return Bounded(value, np.where(uncertain(), np.inf, bound), m)
-        return finish(m, value, bound, a, b, local=local, pole=pole)
+            return Bounded(value, np.where(uncertain(), np.inf, bound), m).at_least_zero(a.nonnegative)
+        return finish(m, value, bound, a, b, local=local, pole=pole).at_least_zero(a.nonnegative)
 
 
 def _spread(m: RoundingModel, magnitude: Any, a: Bounded, b: Bounded) -> Any:
@@ -47,10 +47,15 @@ def _spread(m: RoundingModel, magnitude: Any, a: Bounded, b: Bounded) -> Any:
 
 
 def _is_uncertain(a: Bounded, b: Bounded) -> Any:
-    """Where the base may have either sign, or be 0, unless the exponent is a whole number ≥ 0 for certain."""
+    """Where the base may have either sign, or be 0, unless the exponent is a whole number ≥ 0 for certain.
+
+    Nor where the base is never negative and the exponent is positive for certain: then 0 to its power is 0.
+    """
     delta, epsilon = a.full_bound(), b.full_bound()
     whole = (epsilon == 0.0) & (np.rint(b.value) == b.value)
     open_base = (delta > 0.0) & (delta >= a.magnitude) & ~(whole & (b.value >= 0.0))
+    if a.nonnegative:
+        open_base &= ~((b.value > 0.0) & (epsilon == 0.0))
     open_exponent = (epsilon > 0.0) & ((a.value < 0.0) | ((a.value == 0.0) & (b.magnitude <= epsilon)))
     return open_base | open_exponent
 

@@ -94,7 +94,20 @@ def test_a_sum_of_squares_has_a_root_however_small_it_is() -> None:
     assert root.value + np.sqrt(1.5 * squares.bound) < root.value + root.bound < INF
     for kept in (np.square(x), x * x + squares, squares * squares, squares / squares, np.sqrt(squares), 2.0 * squares):
         assert kept.nonnegative
-    for lost in (np.sum(x * other), x * x - other * other, -squares, squares * -2.0, squares + x, squares / x, x * 2.0):
+    third = squares**1.5
+    assert third.nonnegative
+    assert third.value + squares.bound**1.5 < third.value + third.bound < INF
+    assert np.isinf(((squares - 0.0) ** 1.5).full_bound())
+    for lost in (
+        np.sum(x * other),
+        x * x - other * other,
+        -squares,
+        squares * -2.0,
+        x**3.0,
+        squares + x,
+        squares / x,
+        x * 2.0,
+    ):
         assert not lost.nonnegative
     assert np.isinf(np.sqrt(squares - 0.0).full_bound())
 
