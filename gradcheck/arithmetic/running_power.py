@@ -24,10 +24,11 @@ def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         bound = elementary_error(m, "power", magnitude) + m.eta
         if a.bound is not None or b.bound is not None:
             bound = bound + _spread(m, magnitude, a, b)
-        pole, uncertain = functools.partial(_has_pole, a, b), functools.partial(_is_uncertain, a, b)
-        if np.any(uncertain()):
-            return Bounded(value, np.where(uncertain(), np.inf, bound), m).at_least_zero(a.nonnegative)
-        return finish(m, value, bound, a, b, local=local, pole=pole).at_least_zero(a.nonnegative)
+        found = finish(m, value, bound, a, b, local=local, pole=functools.partial(_has_pole, a, b))
+        uncertain = _is_uncertain(a, b)
+        if np.any(uncertain):
+            found = Bounded(value, np.where(uncertain, np.inf, found.full_bound()), m)
+        return found.at_least_zero(a.nonnegative)
 
 
 def _spread(m: RoundingModel, magnitude: Any, a: Bounded, b: Bounded) -> Any:
@@ -47,7 +48,8 @@ def _spread(m: RoundingModel, magnitude: Any, a: Bounded, b: Bounded) -> Any:
 
 
 def _is_uncertain(a: Bounded, b: Bounded) -> Any:
-    """Where the base may have either sign, or be 0, unless the exponent is a whole number ≥ 0 for certain.
+    """Where the base may have either sign, or be 0, unless the exponent is a whole number ≥ 0 for certain; and where it
+    is negative and the exponent may be whole.
 
     Nor where the base is never negative and the exponent is positive for certain: then 0 to its power is 0.
     """
@@ -56,7 +58,8 @@ def _is_uncertain(a: Bounded, b: Bounded) -> Any:
     open_base = (delta > 0.0) & (delta >= a.magnitude) & ~(whole & (b.value >= 0.0))
     if a.nonnegative:
         open_base &= ~((b.value > 0.0) & (epsilon == 0.0))
-    open_exponent = (epsilon > 0.0) & ((a.value < 0.0) | ((a.value == 0.0) & (b.magnitude <= epsilon)))
+    maybe_whole = np.abs(b.value - np.rint(b.value)) <= epsilon
+    open_exponent = (epsilon > 0.0) & (((a.value < 0.0) & maybe_whole) | ((a.value == 0.0) & (b.magnitude <= epsilon)))
     return open_base | open_exponent
 
 

@@ -17,10 +17,11 @@ def catches(trials: Trials) -> list[Catch]:
     In other modes than backward, whose cases are small, faults of large calls alone are not planted.
     """
     largest = max((elements(trial.case) for trial in trials), default=0)
+    outputs = [output for output in trials.outputs if not _is_whole(output, trials)]
     found: list[Catch] = []
     for tamper in TAMPERS:
         if trials.dtype in tamper.dtypes and (trials.mode == "backward" or tamper.above < largest):
-            found += [_tried(tamper, output, trials) for output in trials.outputs if not _is_whole(output, trials)]
+            found += [_tried(tamper, output, trials) for output in outputs]
     return found
 
 
@@ -33,10 +34,12 @@ def _is_whole(output: str, trials: Trials) -> bool:
 def _tried(tamper: Tamper, output: str, trials: Trials) -> Catch:
     struck, status, hidden = 0, "agrees", False
     for number, trial in enumerate(trials, start=1):
-        if not trial.ran or output not in trial.observed.outputs or output not in trial.verdicts:
+        if not trial.ran or output not in trial.observed.outputs:
             continue
-        wrong = tampered(tamper.change, trial.observed, output, trial.case, trial.before)
-        if wrong is None:
+        before = trial.before if tamper.stale else trial.observed
+        wrong = tampered(tamper.change, trial.observed, output, trial.case, before)
+        # Bounds are dear: only those of cases are made in which the fault strikes.
+        if wrong is None or output not in trial.verdicts:
             continue
         if not trial.sound(output):
             hidden = True  # behind a fault that PyTorch itself is known to have

@@ -6,16 +6,23 @@ is a fault at all (see equivalence), since those that are none would have to be 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from gradcheck.audit.equivalence import bound_ratios, same_values
 from gradcheck.audit.findings import Fate, Kill, by_contract
+from gradcheck.audit.limits import patience, time_limit
 from gradcheck.audit.mutate import Mutant
 from gradcheck.audit.trials import Trial, Trials
 from gradcheck.cases.modes import oracle_of
+from gradcheck.certify.bounds import accepts_anything
+from gradcheck.certify.draw import smooth_case
 from gradcheck.verdict.judge import Bounds
 
 __all__ = ["fate_of", "killed_on"]
+
+CERTIFIED = 50
+"""Smooth cases that ``gradcheck certify`` looks at by default."""
 
 PROBE = 8
 """Trials in order, before those that have killed others."""
@@ -41,6 +48,9 @@ def fate_of(
                 break
         elif not kills and doubt.settled:
             break
+    open_ = doubt.kind == "survived" or doubt.high == math.inf
+    if not kills and open_ and trials["float64"].mode == "backward":
+        kills |= _by_certificate(mutant, trials["float64"])
     kind = "killed" if kills else doubt.kind
     reason = "" if kills else doubt.reason
     return _fate(mutant, kind, kills, reason)
@@ -48,6 +58,20 @@ def fate_of(
 
 def _fate(mutant: Mutant, kind: str, kills: dict[str, Kill], reason: str) -> Fate:
     return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
+
+
+def _by_certificate(mutant: Mutant, trials: Trials) -> dict[str, Kill]:
+    """The case on which ``gradcheck certify`` finds that the wrong formula has no finite bound: no verdict can."""
+    for number in range(CERTIFIED):
+        case = smooth_case(trials.reference, trials.seed, number)
+        try:
+            with time_limit(patience(0.0)):
+                words = accepts_anything(mutant.reference, case)
+        except Exception as error:  # a wrong formula may raise anything
+            words = by_contract(error)
+        if words:
+            return {"float32": Kill(number + 1, "by certificate: no finite bound", str(case))}
+    return {}
 
 
 def killed_on(mutant: Mutant, trials: Trials) -> Kill | None:
@@ -93,8 +117,10 @@ class _Doubt:
                 self.kind, self.reason = "equivalent", "differs at a kink alone, where the second derivative is open"
             elif self.mutant.operator == "stored":
                 self.kind, self.reason = self._by_bounds("only says what is rounded")
-            elif same_values(self.mutant.reference, self._exact):
+            elif sameness := same_values(self.mutant.reference, self._exact):
                 self.kind, self.reason = self._by_bounds("same values")
+                if sameness == "rounded":
+                    self.kind, self.reason = "bound only", "same values in float64, and exactly within its rounding"
         # What is stored shows where it is rounded most: in formats of 16 bits, which are still to be tried.
         return self.settled and self.mutant.operator != "stored"
 
@@ -119,9 +145,9 @@ def _first_kill(mutant: Mutant, trials: Trials, doubt: _Doubt | None) -> Kill | 
 
 def _asking(trials: Trials, doubt: _Doubt | None) -> Iterator[tuple[int, Trial]]:
     """The trials with their numbers, no more of them once it is clear that the mutant is no fault."""
-    for tried, (number, trial) in enumerate(trials.numbered(PROBE)):
+    for number, trial in trials.numbered(PROBE):
         # Large cases, and other dtypes, are dear: what is no fault has to be known before.
-        if doubt is not None and tried == len(trials.small) and doubt.ask():
+        if doubt is not None and number > len(trials.small) and doubt.ask():
             return
         yield number, trial
     if doubt is not None:

@@ -44,7 +44,7 @@ WRONG = 1.5
 class Tamper:
     """A fault: its name, what it does to a scene, the dtypes in which it exists, whether certain numbers call it up.
 
-    above: it strikes calls with more elements alone.
+    above: it strikes calls with more elements alone; stale: it needs what the call before gave.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Tamper:
     dtypes: tuple[str, ...] = tuple(FORMATS)
     value_bound: bool = False
     above: int = 0
+    stale: bool = False
 
 
 def tampered(
@@ -173,7 +174,7 @@ TAMPERS = (
     Tamper("all × (1 + 64u)", _all),
     Tamper("all + 64u · largest", _shifted),
     Tamper("two neighbours exchanged", _exchanged),
-    Tamper("stale: of the call before", _stale),
+    Tamper("stale: of the call before", _stale, stale=True),
     Tamper("through float32", _through(24), ("float64",)),
     Tamper("through TF32", _through(11), ("float32",)),
     Tamper("through bfloat16", _through(8), ("float32", "float16")),

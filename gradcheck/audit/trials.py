@@ -20,7 +20,8 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import corpus
 from gradcheck.cases.draw import elements
 from gradcheck.cases.inputs import arguments_of, cotangents_of
-from gradcheck.reference.evaluate import gradient_name
+from gradcheck.cases.layouts import CONTIGUOUS, SHARING
+from gradcheck.reference.evaluate import float64_outputs, gradient_name
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.run import Observed, run_case
 from gradcheck.verdict.judge import Bounds, bounds_of, judge_against
@@ -85,8 +86,17 @@ class Trial:
 
     @property
     def lines(self) -> Lines:
-        """The lines of the reference's formulas that this case runs; none where PyTorch did not run."""
-        return self._lines if self.bounds else set()
+        """The lines of the reference's formulas that this case runs; none where PyTorch did not run.
+
+        Bounds have their price: in other dtypes than float64, which are tried last, it is asked without them.
+        """
+        if self.case.dtype == "float64" or self.case.mode != "backward":
+            return self._lines if self.bounds else set()
+        if self.ran and not self._lines:
+            with traced(self._lines), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                float64_outputs(replace(self.reference), self.known, cotangents_of(self.case))
+        return self._lines
 
     @cached_property
     def _lengths(self) -> dict[str, int]:
@@ -177,12 +187,25 @@ class Trials:
         yield from self.large
 
     def numbered(self, first: int) -> Iterator[tuple[int, Trial]]:
-        """Trials with their numbers from 1 on: the first few in order, then those that have killed, then the others."""
+        """Trials with their numbers from 1 on: the first few in order, then those that have killed, then the others.
+
+        For wrong formulas: of cases with the same numbers, that differ in their layout alone, the first is enough.
+        """
         trials = list(self)
         head = range(min(first, len(self.small)))
         middle = [place for place in self._killers if place not in head]
         for place in dict.fromkeys([*head, *middle, *range(len(trials))]):
-            yield place + 1, trials[place]
+            if place not in self._repeated:
+                yield place + 1, trials[place]
+
+    @cached_property
+    def _repeated(self) -> set[int]:
+        """Places of trials whose numbers an earlier one has, at another place in memory."""
+        if self.reference.drawn:
+            return set()  # PyTorch draws in the order of memory
+        first: dict[Case, int] = {}
+        plain = [trial.case if trial.case.layout in SHARING else trial.case.on(layout=CONTIGUOUS) for trial in self]
+        return {place for place, case in enumerate(plain) if first.setdefault(case, place) != place}
 
     def has_killed(self, number: int) -> None:
         """Note that the trial of that number has shown a fault: it may well show the next, which is much like it."""

@@ -76,3 +76,12 @@ def test_the_tangent_of_the_power_0_is_0() -> None:
     """As PyTorch has it, at the base 0 too."""
     result = Dual(np.array([0.0, 2.0]), np.array([1.0, 1.0])) ** 0.0
     assert result.tangent.tolist() == [0.0, 0.0]
+
+
+def test_a_negative_number_has_no_root_whose_exponent_is_certainly_no_whole_number() -> None:
+    base = Bounded(np.array([-8.0, -8.0]), np.array([1e-3, 16.0]), F64)
+    cube_root = power(F64, base, Bounded(np.float64(1.0 / 3.0), np.float64(1e-9), F64))
+    assert np.isnan(cube_root.value).all()
+    assert cube_root.full_bound().tolist() == [0.0, math.inf]  # the second may be positive
+    whole = power(F64, base, Bounded(np.float64(3.0), np.float64(1e-9), F64))
+    assert np.isinf(whole.full_bound()).all()
