@@ -149,11 +149,13 @@ def _underflows(case: Case, operation: Entry) -> bool:
 def _plain(operation: Reference, seed: int) -> Iterator[Case]:
     """Ordinary values with the first options and with the last: in each layout, and large.
 
-    The small ones also with a cotangent of ones: the terms of a bias' gradient then do not cancel.
+    The small ones also with a cotangent of ones, since the terms of a bias' gradient then do not cancel, and with one
+    that is laid out in another way than the result, as a next operation may hand it back.
     """
-    for last in (False, True):
+    for last, cotangent in ((False, "ordinary:transposed"), (True, "ordinary:sliced")):
         small = plain_case(operation, seed, 1, last=last)
         yield replace(small, cotangent="ones")
+        yield replace(small, cotangent=cotangent)
         yield from (small.on(layout=layout) for layout in dict.fromkeys(LAYOUT_CHOICES))
         yield large_case(operation, seed, last=last)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.corpus import drawn_case, fixed_cases
+from gradcheck.cases.inputs import cotangent_words
 from gradcheck.cases.layouts import CONTIGUOUS, layout_fits
 from gradcheck.cases.modes import GROUPS, ORACLES, chosen_modes, oracle_of
 from gradcheck.cases.settings import DEFAULT, environment_of
@@ -214,5 +215,8 @@ def _placed(case: Case, piece: Piece) -> Case:
     """The case at the place of the piece. Cases are drawn in several layouts; another one is asked for throughout."""
     layout = case.layout if piece.layout == CONTIGUOUS else piece.layout
     kind, _, laid_out = piece.cotangent.partition(":")
-    cotangent = (kind or case.cotangent) + (f":{laid_out}" if laid_out else "")
+    if laid_out:
+        cotangent = f"{kind or cotangent_words(case.cotangent)[0]}:{laid_out}"
+    else:
+        cotangent = kind or case.cotangent
     return case.on(device=piece.device, layout=layout, setting=piece.setting, cotangent=cotangent)

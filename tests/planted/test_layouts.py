@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from gradcheck.cases.case import parse_case
+from gradcheck.cases.corpus import fixed_cases
+from gradcheck.cases.draw import elements
 from gradcheck.cases.layouts import LAYOUTS, misfit
+from gradcheck.reference.registry import reference_named
 from gradcheck.verdict.judge import judge_case
 
 TANH = "nn.functional.tanh(x=ordinary(2, 3, 4, 2, 3)) seed=1 dtype=float64"
@@ -73,6 +76,15 @@ def test_what_is_ignored_in_cotangents_deviates(ignored, layout):
     fault, blind = IGNORED[ignored]
     found = statuses(f"{TANH} cotangent=ordinary:{layout}", fault, of_cotangent=True)
     assert found == {"value": "agrees", "grad[x]": "agrees" if layout in blind else "deviates"}
+
+
+def test_the_cases_of_every_operation_show_it_in_cotangents():
+    """``verify`` judges them without being asked for a layout."""
+    fault, _ = IGNORED["strides"]
+    fixed = fixed_cases(reference_named("nn.functional.tanh"), "float64", 0, "backward")
+    cases = [case for case in fixed if elements(case) < 1000]
+    seen = {case.cotangent for case in cases if "deviates" in statuses(str(case), fault, of_cotangent=True).values()}
+    assert seen == {"ordinary:transposed", "ordinary:sliced"}
 
 
 def test_the_shape_can_have_every_layout():

@@ -55,6 +55,17 @@ def test_compiled_modes_draw_few_cases() -> None:
     assert len(lines(RELU, dtypes=("float32",), modes=("compile:eager",))) == COMPILED
 
 
+def test_a_cotangent_that_is_asked_for_takes_the_place_of_the_drawn_one() -> None:
+    assert {"cotangent=ordinary:transposed", "cotangent=ordinary:sliced"} <= _cotangents("")
+    assert {word.partition(":")[2] for word in _cotangents(":expanded")} == {"expanded"}
+    assert _cotangents("ones:expanded") == {"cotangent=ones:expanded"}
+
+
+def _cotangents(asked: str) -> set[str]:
+    found = lines(RELU, dtypes=("float32",), cotangents=(asked,))
+    return {word for line in found for word in line.split() if word.startswith("cotangent=")}
+
+
 def test_schedules_exist_in_one_dtype() -> None:
     found = lines(STEP, dtypes=("float64", "float32"))
     assert found
