@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -218,7 +219,7 @@ def _put_off(
     for operand in operands:
         if isinstance(operand, Summed):  # now: sums that wait do not depend on one another
             operand.made()
-    shape = np.broadcast_shapes(*(operand.shape for operand in operands))
+    shape = _joint_shape(*(operand.shape for operand in operands))
     put_off = [operand for operand in operands if isinstance(operand, Deferred)]
     rules = 1 + sum(operand.rules for operand in put_off)
     if rules > MOST_RULES:
@@ -229,6 +230,9 @@ def _put_off(
     result = Deferred(m, shape, top, noted, rules)
     result.nonnegative = nonnegative
     return result
+
+
+_joint_shape = lru_cache(maxsize=64)(np.broadcast_shapes)  # which makes arrays to find out
 
 
 def _add(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:

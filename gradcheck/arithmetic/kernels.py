@@ -123,14 +123,12 @@ def _eight_sums(context: Any, values: Any, bounds: Any, n: Any) -> Any:
 
 _MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
 _EXPONENT = np.int64(0x7FF0000000000000)
-_RECIPROCAL = np.int64(2046 << 52)
-"""Minus the bits of a power of two: the bits of its reciprocal."""
 _LEAST = np.int64(-(2**63))
 """Flips the sign bit: bits flipped so are in the order of unsigned integers."""
 BELOW_ONE = 1.0 - 2.0**-51
 TINY = 2.0**-1000
 """Where bound·(ratio·BELOW_ONE) - (error + TINY), each rounded, is not below 0, error/bound, rounded, is at most the
-ratio."""
+ratio. For a power of two in the place of the bound BELOW_ONE is not needed: the product is exact."""
 
 
 @_compiled
@@ -142,27 +140,24 @@ def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> 
     among which those of NaN are the largest.
     """
     words, maxima = _pointer(constants), _integers(constants)
-    roundoff, least, normal, gap = words[0], words[1], _bits_of(words[2]), words[3]
+    roundoff, least, normal, share = words[0], words[1], _bits_of(words[2]), 1.0 / words[3]
     ratio, ulp = maxima[4], maxima[5]
-    known, above = _number_of(ratio) * BELOW_ONE, _LEAST
+    ratio_known, ulp_known, above, beyond = _number_of(ratio) * BELOW_ONE, _number_of(ulp), _LEAST, _LEAST
     for i in range(n):
         error = abs(got[i] - a[i])
         allowed = ((abs(a[i]) + p[i]) * roundoff + least) + p[i]
+        one = _number_of(max(_bits_of(a[i]) & _EXPONENT, normal)) * share
         d[i] = allowed
         e[i] = error
-        above = max(above, _bits_of(allowed * known - (error + TINY)) ^ _LEAST)
+        above = max(above, _bits_of(allowed * ratio_known - (error + TINY)) ^ _LEAST)
+        beyond = max(beyond, _bits_of(one * ulp_known - (error + TINY)) ^ _LEAST)
     if above > _EXPONENT ^ _LEAST:  # one is negative or NaN: a quotient, which takes longest, may be the largest yet
         for i in range(n):
             ratio = max(ratio, _bits_of(e[i] / d[i]) & _MAGNITUDE)
-    if words[2] > 1e-300:  # multiplying by the reciprocal, a power of two, is exact
+    if beyond > _EXPONENT ^ _LEAST:
         for i in range(n):
-            reciprocal = _RECIPROCAL - max(_bits_of(a[i]) & _EXPONENT, normal)
-            e[i] = e[i] * _number_of(reciprocal if reciprocal > 0 else -1) * gap
-    else:
-        for i in range(n):
-            e[i] = e[i] / (_number_of(max(_bits_of(a[i]) & _EXPONENT, normal)) / gap)
-    for i in range(n):
-        ulp = max(ulp, _bits_of(e[i]) & _MAGNITUDE)
+            one = _number_of(max(_bits_of(a[i]) & _EXPONENT, normal)) * share
+            ulp = max(ulp, _bits_of(e[i] / one) & _MAGNITUDE)
     maxima[4], maxima[5] = ratio, ulp
 
 
@@ -371,9 +366,9 @@ def run(
     """Run a tape over ``rows`` × ``columns`` elements.
 
     steps: (k, 5), of which those before ``once`` are run once and those before ``per_row`` once a row; places: (m, 3);
-    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; lines: (m, 3), addresses of lines
-    of values and of their bounds, which the steps store for each row, and of (3, rows) that get their sums and that of
-    the values' sizes.
+    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; lines: (m, 4), addresses of lines
+    of values and of their bounds, by how much these grow from row to row (0: the steps store them for each), and the
+    address of (3, rows) that get their sums and that of the values' sizes.
     """
     own, unit, eta, growth = units
     size, rest, left = np.empty(64, np.int64), np.empty(64, np.int64), np.empty((64, 3))
@@ -385,7 +380,12 @@ def run(
             for k in range(first, len(steps)):
                 _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta, growth)
         for k in range(len(lines)):
-            total, sums = _pairwise_sums(lines[k, 0], lines[k, 1], columns, size, rest, left), _pointer(lines[k, 2])
+            values, bounds, sums = (
+                lines[k, 0] + row * lines[k, 2],
+                lines[k, 1] + row * lines[k, 2],
+                _pointer(lines[k, 3]),
+            )
+            total = _pairwise_sums(values, bounds, columns, size, rest, left)
             for part in range(3):
                 sums[part * rows + row] = SUM_STARTS + total[part]
 

@@ -70,7 +70,7 @@ class Tape:
         self._rows, self._columns = math.prod(shape[:-1]), shape[-1]
         self._steps: tuple[list[Step], list[Step], list[Step]] = ([], [], [])  # once, once a row, for each tile
         self._constants: list[float] = [0.0]
-        self._lines: list[tuple[int, int, int]] = []  # addresses: of values and bounds of a row, of their sums
+        self._lines: list[tuple[int, int, int, int]] = []  # addresses of values and bounds, step by row, and of sums
         self._alive: list[Any] = []  # the arrays whose addresses are on the tape
         self._known: dict[int, Place] = {}
         self._count = 0
@@ -137,11 +137,14 @@ class Tape:
     def row_sums(self, terms: Place) -> np.ndarray:
         """Σ value, Σ |value| and, unless it is exact, Σ bound along each row: (2 or 3, rows), once the tape has run."""
         sums = np.empty((3, self._rows))
-        value, bound = np.empty((2, self._columns))
-        self._write("STORE", terms, value, 0)
-        if terms.bounded:
-            self._write("STORE_BOUND", terms, bound, 0)
-        self._lines.append((_address(value), _address(bound if terms.bounded else value), _address(sums)))
+        if terms.outside:  # the rows of an exact array are lines as they are
+            self._lines.append((terms.address, terms.address, terms.row, _address(sums)))
+        else:
+            value, bound = np.empty((2, self._columns))
+            self._write("STORE", terms, value, 0)
+            if terms.bounded:
+                self._write("STORE_BOUND", terms, bound, 0)
+            self._lines.append((_address(value), _address(bound if terms.bounded else value), 0, _address(sums)))
         self._alive.append(sums)
         return sums[: 2 + terms.bounded]
 
@@ -222,7 +225,7 @@ class Tape:
         once, per_row = len(self._steps[0]), len(self._steps[0]) + len(self._steps[1])
         self._kernels.run(
             np.array(steps, dtype=np.int64), once, per_row, table, constants, self._rows, self._columns, units,
-            np.array(self._lines, dtype=np.int64).reshape(-1, 3),
+            np.array(self._lines, dtype=np.int64).reshape(-1, 4),
         )  # fmt: skip
         return constants
 
