@@ -77,9 +77,7 @@ class Format:
         # Without its sign and its significand, a float64 is the power of two below it (0 if subnormal): np.frexp and
         # np.ldexp find it too, ten times as slowly.
         binade = (np.asarray(values, dtype=np.float64).view(np.int64) & _EXPONENT_BITS).view(np.float64)
-        if binade.size and binade.min() < self.smallest_normal:
-            binade = np.maximum(binade, self.smallest_normal)
-        return binade * (2.0 * self.roundoff)
+        return np.maximum(binade, self.smallest_normal) * (2.0 * self.roundoff)
 
     def from_bits(self, bits: np.ndarray) -> np.ndarray:
         """The numbers, in float64, that bit patterns (unsigned integers) stand for."""

@@ -55,10 +55,8 @@ def float64_of(number: Any) -> Any:
 
 def size_of(value: Any) -> Any:
     """|value| in float64, as a fresh array."""
-    if value.dtype is _FLOAT64:
-        return np.abs(value)
-    narrow = float64_of(value)  # it rounds alike on either side of zero, and float64's signs are dropped faster
-    return np.abs(narrow, out=narrow if isinstance(narrow, np.ndarray) else None)
+    # It rounds alike on either side of zero, and float64's signs are dropped faster.
+    return np.abs(value if value.dtype is _FLOAT64 else value.astype(_FLOAT64))
 
 
 def peak_of(sizes: Any) -> float:

@@ -81,6 +81,8 @@ class RoundingModel:
     products: Products = PLAIN
     factors: float = field(init=False)
     accumulator: Format | None = field(init=False)
+    rounds_on_store: bool = field(init=False)
+    carries_wide: bool = field(init=False)
     carrier: type[np.floating[Any]] = field(init=False)
     own: float = field(init=False)
     unit: float = field(init=False)
@@ -100,11 +102,14 @@ class RoundingModel:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         widened = self.wide and HAS_WIDE and self.work.name == "float64"
+        set_(self, "carries_wide", widened)
         set_(self, "carrier", WIDE if widened else np.float64)
         # The reference's own rounding is part of every bound.
         set_(self, "own", WIDE_ROUNDOFF if widened else OWN_ROUNDOFF)
         set_(self, "unit", (self.work.roundoff + self.own) * UPWARD)
         set_(self, "factors", self.products.factors if self.store.name == "float32" else 0.0)
+        narrower = self.store.precision < self.work.precision or self.store.largest < self.work.largest
+        set_(self, "rounds_on_store", narrower)
         reduces = self.store.name in self.products.reduced and self.rounds_on_store
         set_(self, "accumulator", self.store if reduces else None)
         # Conversions to and from float16 keep its subnormal numbers whatever the processor is told (Intel, Software
@@ -131,14 +136,6 @@ class RoundingModel:
         set_(self, "peak_to_top", (2.0 / self.unit + 1.0) * UPWARD)
         constants = (self.unit, self.eta, UPWARD, self.work.roundoff * UPWARD, self.own * UPWARD)
         set_(self, "constants", Constants(*map(np.array, constants)))
-
-    @property
-    def carries_wide(self) -> bool:
-        return self.carrier is not np.float64
-
-    @property
-    def rounds_on_store(self) -> bool:
-        return self.store.precision < self.work.precision or self.store.largest < self.work.largest
 
     def elementary(self, name: str) -> float:
         """Largest relative error of one call of an elementary function, the reference's own included.

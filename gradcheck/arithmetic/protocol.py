@@ -78,9 +78,10 @@ class Composite(NDArrayOperatorsMixin):
         raise self._missing(f"{ufunc.__name__}{'' if method == '__call__' else '.' + method}", kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        for kind in types:
-            if issubclass(kind, Composite) and kind.priority > self.priority:
-                return NotImplemented
+        if len(types) > 1:
+            for kind in types:
+                if issubclass(kind, Composite) and kind.priority > self.priority:
+                    return NotImplemented
         rule = self.functions.get(function) or ABOUT_SHAPE.get(function)
         if rule is not None:
             return rule(*args, **kwargs)

@@ -22,12 +22,14 @@ __all__ = ["FEW", "binades", "elementary_error", "few", "half_ulps", "with_round
 FEW = 1 << 9
 """Up to so many elements are looked at one by one; of more, roundings are counted by u·|result|, which is faster."""
 
+_FLOATS, _WORDS = np.dtype(np.float64), np.dtype(np.int64)
+
 _EXPONENT_BITS = np.array(0x7FF0000000000000)
 
 
 def binades(sizes: Any) -> Any:
     """2^⌊log2 size⌋ of float64 sizes ≥ 0; 0 where they are subnormal, inf where they are not finite."""
-    return (sizes.view(np.int64) & _EXPONENT_BITS).view(np.float64)
+    return (sizes.view(_WORDS) & _EXPONENT_BITS).view(_FLOATS)
 
 
 def _reached_binades(model: RoundingModel, sizes: Any) -> Any:
@@ -57,23 +59,20 @@ def half_ulps(model: RoundingModel, sizes: Any) -> Any:
     return errors
 
 
-def with_rounding(model: RoundingModel, sizes: Any, *spreads: Any, eta: Any = None) -> Any:
-    """The sum of ``spreads``, what the operands' bounds come to in the result, of one rounding, and of ``eta``.
+def with_rounding(model: RoundingModel, sizes: Any, first: Any = None, second: Any = None, eta: Any = None) -> Any:
+    """The sum of what the operands' bounds come to in the result, of one rounding, and of ``eta``: a fresh array.
 
-    sizes: |value|; spreads: up to two arrays that broadcast to it, None counts as zero. A fresh array.
+    sizes: |value|; first and second: arrays that broadcast to it; None counts as zero.
     """
-    parts = [spread for spread in spreads if spread is not None]
-    if not few(model, sizes):
-        bound = sizes * model.constants.unit
-    elif not parts:
-        bound = half_ulps(model, sizes)
+    if few(model, sizes):
+        first = second if first is None else first if second is None else first + second
+        second = None
+        bound = half_ulps(model, sizes if first is None else sizes + first)
     else:
-        parts = [parts[0] if len(parts) == 1 else parts[0] + parts[1]]
-        bound = half_ulps(model, sizes + parts[0])
-    if eta is not None:
-        bound += eta
-    for part in parts:
-        bound += part
+        bound = sizes * model.constants.unit
+    for part in (eta, first, second):
+        if part is not None:
+            bound += part
     return bound
 
 

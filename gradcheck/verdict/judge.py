@@ -41,7 +41,7 @@ def judge_observed(operation: Reference, case: Case, arguments: dict[str, Any], 
     except (MissingRuleError, ValueError):
         if not model_of(case).least:
             raise
-        return [_verdict(case, "value", "unsupported", np.nan, np.nan, np.nan, "", words=UNDECIDED)]
+        return [verdict(case, "value", "unsupported", np.nan, np.nan, np.nan, "", words=UNDECIDED)]
     return judge_against(operation, case, arguments, observed, grades)
 
 
@@ -73,7 +73,7 @@ def judge_against(
 ) -> list[Verdict]:
     """Verdicts on outputs by bounds that were evaluated already: one evaluation serves many tampered subjects."""
     if observed.outcome != "ran":
-        return [_verdict(case, "value", observed.outcome, np.nan, np.nan, np.nan, "", words=observed.words)]
+        return [verdict(case, "value", observed.outcome, np.nan, np.nan, np.nan, "", words=observed.words)]
     notes = _place_notes(operation, case, observed)
     coarse = grades.get("coarse", {})
     with np.errstate(all="ignore"):
@@ -101,17 +101,17 @@ def _judge_output(
     notes: tuple[str, ...],
 ) -> Verdict:
     if name not in observed.elements:
-        return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"there is no output {name}")
+        return verdict(case, name, "deviates", np.inf, np.inf, np.inf, "", words=f"there is no output {name}")
     got = observed.numbers(name)
     digest = digest_of(observed.elements[name])
     if got.shape != reference.shape:
         words = f"{name} has shape {got.shape}, should be {reference.shape}"
-        return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
+        return verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
     if observed.dtypes[name] in INTEGERS:  # an output without gradient, and exact
         reference = Bounded(np.asarray(reference.value), None, rounding_model("float64"))
     elif observed.dtypes[name] not in (allowed := output_dtypes(case, name, reference.model)):
         words = f"{name} has dtype {observed.dtypes[name]}, should be {choices(allowed)}"
-        return _verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
+        return verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
     worst = _worst(got, reference, coarse)
     status = "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"
     witness = None
@@ -120,7 +120,7 @@ def _judge_output(
         if status == "deviates" and coarse is not None:
             ratios = np.minimum(ratios, error_ratios(got, coarse))
         witness = witness_of(got, reference, ratios, arguments, _nan_inputs(case, arguments))
-    return _verdict(case, name, status, *worst, digest, witness=witness, notes=notes)
+    return verdict(case, name, status, *worst, digest, witness=witness, notes=notes)
 
 
 KEPT_BYTES, KEPT = 1 << 14, 32
@@ -159,10 +159,3 @@ def _place_notes(operation: Reference, case: Case, observed: Observed) -> dict[s
         if distinct > 1:
             notes[name] = (f"{distinct} different results for one number, depending on its place in the tensor",)
     return notes
-
-
-def _verdict(
-    case: Case, output: str, status: str, ratio: float, coarse: float, ulp: float, digest: str, **more: Any
-) -> Verdict:
-    numbers = {"error_over_bound": ratio, "error_over_storage_bound": coarse, "ulp": ulp}
-    return verdict(case, output, status, digest=digest, **numbers, **more)

@@ -15,14 +15,17 @@ from gradcheck.verdict.witness import witness_of
 __all__ = ["exact_verdict", "fact_verdict", "verdict", "within_bound"]
 
 
-def verdict(case: Case, output: str, status: str, **more: Any) -> Verdict:
+def verdict(
+    case: Case,
+    output: str,
+    status: str,
+    error_over_bound: float = np.nan,
+    error_over_storage_bound: float = np.nan,
+    ulp: float = np.nan,
+    digest: str = "",
+    **more: Any,
+) -> Verdict:
     """A verdict on an output of the case; without numbers unless they are given."""
-    words: dict[str, Any] = {
-        "error_over_bound": np.nan,
-        "error_over_storage_bound": np.nan,
-        "ulp": np.nan,
-        "digest": "",
-    }
     return Verdict(
         operation=case.operation,
         mode=case.mode,
@@ -32,8 +35,12 @@ def verdict(case: Case, output: str, status: str, **more: Any) -> Verdict:
         setting=case.setting,
         output=output,
         status=status,
+        error_over_bound=error_over_bound,
+        error_over_storage_bound=error_over_storage_bound,
+        ulp=ulp,
+        digest=digest,
         case=str(case),
-        **{**words, **more},
+        **more,
     )
 
 

@@ -1,6 +1,7 @@
 """The rules of judging, on small plain numbers."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from gradcheck.arithmetic import Bounded, rounding_model
+from gradcheck.arithmetic.carrier import HAS_WIDE
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.recent import Recent
@@ -16,6 +18,7 @@ from gradcheck.subject.run import run_case
 from gradcheck.verdict import judge
 from gradcheck.verdict.compare import worst_errors
 from gradcheck.verdict.judge import error_ratios, judge_case
+from gradcheck.verdict.oracles import forget_evaluations
 
 FLOAT32 = rounding_model("float32")
 LARGEST = float(np.finfo(np.float32).max)
@@ -202,3 +205,19 @@ def test_the_same_numbers_are_compared_once_and_others_again(monkeypatch):
     wrong = observed.elements | {"value": observed.outputs["value"] + 1.0}
     assert verdicts(wrong) == ["deviates", "agrees"]
     assert len(asked) == 3
+
+
+BEYOND = "nn.functional.mse_loss(x=huge(4), target=huge(4), reduction='none') seed=0 dtype=float64 mode={}"
+"""Squares that a wider float holds and float64 does not."""
+
+
+@pytest.mark.skipif(not HAS_WIDE, reason="no float here is wider than float64")
+@pytest.mark.parametrize("mode", ["backward", "forward", "double", "func.jacrev", "vmap:backward", "vmap:forward"])
+def test_what_float64_does_not_hold_is_cast_in_silence(mode, monkeypatch):
+    """The rules leave NumPy's warnings to whoever evaluates a formula: with nobody there the same case would warn."""
+    case = parse_case(BEYOND.format(mode))
+    assert {verdict.status for verdict in judge_case(case)} == {"agrees"}
+    forget_evaluations()
+    monkeypatch.setattr(np, "errstate", lambda **_: nullcontext())
+    with pytest.raises(RuntimeWarning, match="overflow encountered in cast"):
+        judge_case(case)
