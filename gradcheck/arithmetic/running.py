@@ -19,6 +19,9 @@ from gradcheck.arithmetic.protocol import Composite
 
 __all__ = ["Bounded", "carried", "finish", "lift", "lift_array", "reach", "repair", "total"]
 
+Where = Callable[..., Any]
+"""From the operands of a rule, or some elements of them, to a mask."""
+
 TINY = 2.0**-1000
 """Above what a bound loses where float64 underflows, divided by a unit roundoff."""
 
@@ -230,15 +233,15 @@ def finish(
     top: float = math.inf,
     local: float | None = None,
     magnitude: Any = None,
-    pole: Callable[[], Any] | None = None,
-    uncertain: Callable[[], Any] | None = None,
+    pole: Where | None = None,
+    uncertain: Where | None = None,
 ) -> Bounded:
     """``Bounded(value, bound)`` after a look at overflow and special values.
 
     The bound contains at least one rounding of the value. top: as of the result, where the operands tell it; local: the
     operation's own relative error, one rounding unless said; magnitude: |value| in float64, where it is known; pole:
-    says where the operation gives inf or NaN for finite operands by definition (1/0, log 0), not by overflow;
-    uncertain: says where the operands' errors reach such a pole.
+    says of the operands where the operation gives inf or NaN for finite ones by definition (1/0, log 0), not by
+    overflow; uncertain: where their errors reach such a pole, which has to show as NaN in the bound or the value.
     """
     if model.low_precision:
         bound *= 1.0 + (model.unit if local is None else local)
@@ -259,27 +262,50 @@ def repair(
     value: np.ndarray,
     bound: Any,
     operands: tuple[Bounded, ...],
-    pole: Callable[[], Any] | None = None,
-    uncertain: Callable[[], Any] | None = None,
+    pole: Where | None = None,
+    uncertain: Where | None = None,
 ) -> np.ndarray:
-    """The bound where values are not finite, or may not be in the subject's format."""
+    """The bound, a fresh array of the value's shape, put right where values are not finite, or may not be in the
+    subject's format. Such elements are mostly few, and all others are only looked at to find them."""
+    bound = np.asarray(bound)
+    odd = ~(size_of(value) + bound <= model.largest)  # NaN among them
+    for operand in operands:
+        if operand.bound is not None and not operand.top < math.inf:
+            odd = odd | ~np.isfinite(operand.bound)
+    if odd.any():
+        some = tuple(_elements(operand, odd) for operand in operands)
+        bound[odd] = _repaired(model, value[odd], bound[odd], some, pole, uncertain)
+    return bound
+
+
+def _elements(number: Bounded, where: np.ndarray) -> Bounded:
+    """The elements of a number, which broadcasts to the mask, where that holds."""
+    bound = None if number.bound is None else np.broadcast_to(number.bound, where.shape)[where]
+    return Bounded(np.broadcast_to(number.value, where.shape)[where], bound, number.model, number.top)
+
+
+def _repaired(
+    model: RoundingModel,
+    value: np.ndarray,
+    bound: np.ndarray,
+    operands: tuple[Bounded, ...],
+    pole: Where | None,
+    uncertain: Where | None,
+) -> np.ndarray:
     finite, magnitude = np.isfinite(value), size_of(value)
-    lost = np.isnan(bound)
-    if lost.any():
-        # inf · 0 in the propagation of a certain infinity (1/inf): only the rounding of this operation is left.
-        bound = np.where(lost, magnitude * model.unit + model.eta, bound)
+    # inf · 0 in the propagation of a certain infinity (1/inf): only the rounding of this operation is left.
+    bound = np.where(np.isnan(bound), magnitude * model.unit + model.eta, bound)
     bound = np.where(magnitude + bound > model.largest, np.inf, bound)
     if not finite.all():
         special = np.zeros(value.shape, dtype=bool)
         if pole is not None:
-            special = special | pole()
+            special = special | pole(*operands)
         for operand in operands:
-            if not operand.top < math.inf:
-                special |= ~np.isfinite(operand.value)
+            special |= ~np.isfinite(operand.value)
         # Not finite although every operand is: an overflow in float64, unless the operation has a pole there.
         bound = np.where(finite, bound, np.where(special, 0.0, np.inf))
-    unknown = np.False_ if uncertain is None else uncertain()
+    unknown = np.False_ if uncertain is None else uncertain(*operands)
     for operand in operands:
-        if operand.bound is not None and not operand.top < math.inf:
+        if operand.bound is not None:
             unknown = unknown | ~np.isfinite(operand.bound)
-    return np.where(unknown, np.inf, bound) if unknown.any() else bound
+    return np.where(unknown, np.inf, bound)

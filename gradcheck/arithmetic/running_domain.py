@@ -12,7 +12,7 @@ from gradcheck.arithmetic.running import Bounded
 __all__ = ["below", "everywhere", "nan_below"]
 
 
-def everywhere() -> Any:
+def everywhere(*operands: Bounded) -> Any:
     """These functions do not overflow: what is not finite is a pole, or outside the domain."""
     return np.True_
 

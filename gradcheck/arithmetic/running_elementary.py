@@ -47,7 +47,7 @@ def smooth(
         if a.bound is not None:
             # Beyond the pole the slope has the wrong sign; ``repair`` finds the NaN.
             bound += nan_below(a, pole, np.less_equal, spread)
-        reached = functools.partial(below, a, pole, np.less_equal)
+        reached = functools.partial(below, pole=pole, compare=np.less_equal)
         return finish(m, value, bound, a, local=local, pole=everywhere, uncertain=reached)
 
     return unary(rule)

@@ -80,8 +80,8 @@ def multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     if is_power_of_two(a):
         return _scale(m, b, float(a.value), value)
     bound, magnitude = _bound_of_product(m, value, a, b)
-    top, uncertain = top_of_product(m, a, b), lambda: _zero_times_infinity(a, b)
-    product = finish(m, value, bound, a, b, top=top, magnitude=magnitude, uncertain=uncertain)
+    top = top_of_product(m, a, b)
+    product = finish(m, value, bound, a, b, top=top, magnitude=magnitude, uncertain=_zero_times_infinity)
     return product.at_least_zero(a is b or (a.nonnegative and b.nonnegative))
 
 
@@ -150,8 +150,7 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     top = math.inf
     if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
         top = top_of_quotient(m, a, b)
-    pole, uncertain = lambda: b.value == 0.0, lambda: _reaches_zero(b)
-    result = finish(m, value, bound, a, b, top=top, magnitude=magnitude, pole=pole, uncertain=uncertain)
+    result = finish(m, value, bound, a, b, top=top, magnitude=magnitude, pole=_by_zero, uncertain=_by_uncertain_zero)
     return result.at_least_zero(a.nonnegative and b.nonnegative)
 
 
@@ -168,6 +167,14 @@ def _least(b: Bounded) -> Any:
 
 def _reaches_zero(b: Bounded) -> Any:
     return np.False_ if b.bound is None else (b.bound >= b.magnitude) & (b.bound > 0.0)
+
+
+def _by_zero(a: Bounded, b: Bounded) -> Any:
+    return b.value == 0.0
+
+
+def _by_uncertain_zero(a: Bounded, b: Bounded) -> Any:
+    return _reaches_zero(b)
 
 
 def same_error(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -206,10 +213,14 @@ def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
         spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
         spread = spread if a.nonnegative else nan_below(a, 0.0, np.less, spread)
     bound = with_rounding(m, root, spread, eta=m.constants.eta)
-    uncertain = None if a.nonnegative else lambda: below(a, 0.0, np.less)
+    uncertain = None if a.nonnegative else _below_zero
     result = finish(m, value, bound, a, pole=everywhere, uncertain=uncertain).at_least_zero(a.nonnegative)
     result.is_root = True
     return result
+
+
+def _below_zero(a: Bounded) -> Any:
+    return below(a, 0.0, np.less)
 
 
 def _directly(rule: Rule, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
         bound = elementary_error(m, "power", magnitude) + m.eta
         if a.bound is not None or b.bound is not None:
             bound = bound + _spread(m, magnitude, a, b)
-        found = finish(m, value, bound, a, b, local=local, pole=functools.partial(_has_pole, a, b))
+        found = finish(m, value, bound, a, b, local=local, pole=_has_pole)
         uncertain = _is_uncertain(a, b)
         if np.any(uncertain):
             found = Bounded(value, np.where(uncertain, np.inf, found.full_bound()), m)
