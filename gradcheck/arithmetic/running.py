@@ -267,8 +267,9 @@ def repair(
 ) -> np.ndarray:
     """The bound, a fresh array of the value's shape, put right where values are not finite, or may not be in the
     subject's format. Such elements are mostly few, and all others are only looked at to find them."""
-    bound = np.asarray(bound)
-    odd = ~(size_of(value) + bound <= model.largest)  # NaN among them
+    bound, reached = np.asarray(bound), size_of(value)
+    reached += bound
+    odd = ~(reached <= model.largest)  # NaN among them
     for operand in operands:
         if operand.bound is not None and not operand.top < math.inf:
             odd = odd | ~np.isfinite(operand.bound)
@@ -280,8 +281,12 @@ def repair(
 
 def _elements(number: Bounded, where: np.ndarray) -> Bounded:
     """The elements of a number, which broadcasts to the mask, where that holds."""
-    bound = None if number.bound is None else np.broadcast_to(number.bound, where.shape)[where]
-    return Bounded(np.broadcast_to(number.value, where.shape)[where], bound, number.model, number.top)
+
+    def some(part: Any) -> Any:
+        part = np.asarray(part)
+        return (part if part.shape == where.shape else np.broadcast_to(part, where.shape))[where]
+
+    return Bounded(some(number.value), None if number.bound is None else some(number.bound), number.model, number.top)
 
 
 def _repaired(
