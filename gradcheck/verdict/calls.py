@@ -145,5 +145,4 @@ def _worst(got: Any, bounds: list[Bounded | None]) -> tuple[Worst, Witness | Non
 
 
 def _verdict(case: Case, output: str, status: str, worst: Worst, **more: Any) -> Verdict:
-    numbers = {"error_over_bound": worst.ratio, "error_over_storage_bound": worst.coarse, "ulp": worst.ulp}
-    return verdict(case, output, status, **numbers, **more)
+    return verdict(case, output, status, *worst, **more)

@@ -48,8 +48,7 @@ def fact_verdict(case: Case, output: str, wrong: tuple[str, ...]) -> Verdict:
     """Whether a fact holds: ``wrong`` are sentences on what does not."""
     if not wrong:
         return verdict(case, output, "agrees", error_over_bound=0.0, error_over_storage_bound=0.0, ulp=0.0)
-    infinite = {"error_over_bound": np.inf, "error_over_storage_bound": np.inf, "ulp": np.inf}
-    return verdict(case, output, "deviates", words="; ".join(dict.fromkeys(wrong)), **infinite)
+    return verdict(case, output, "deviates", np.inf, np.inf, np.inf, words="; ".join(dict.fromkeys(wrong)))
 
 
 def exact_verdict(case: Case, output: str, got: np.ndarray, should_be: np.ndarray, model: Any) -> Verdict:
