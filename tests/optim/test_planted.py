@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gradcheck.cases.case import Case, parse_case
-from gradcheck.cases.history import step_rule_named
+from gradcheck.cases.history import History, step_rule_named
 from gradcheck.reference.optim.adam import AdamState, adam
 from gradcheck.reference.registry import entries
 from gradcheck.verdict.sentence import sentence
@@ -243,3 +243,26 @@ def test_a_wrong_rule_is_caught_as_a_wrong_subject_is() -> None:
     nesterov_like.__signature__ = __import__("inspect").signature(adam)  # type: ignore[attr-defined]
     found = blamed(judge_history(parse_case(line("float32")), rule=wrong))
     assert set(found) == {"state[exp_avg]"}
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad"])
+def test_a_step_whose_squares_underflow_is_still_judged(name: str) -> None:
+    """Their average is 0 for certain, or as good as, and never negative: its root is not NaN, and eps alone divides."""
+
+    class Farther(getattr(torch.optim, name)):  # type: ignore[misc]
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:
+            super().step()
+            for group in self.param_groups:
+                for param in group["params"]:
+                    param.mul_(1.5)
+
+    amsgrad = ", amsgrad=True" if name in ("Adam", "AdamW") else ""
+    steps = 8 if name == "RAdam" else 2
+    arrays = f"param0=ties(9), grad0=subnormal({steps}, 9), steps={steps}"
+    case = parse_case(f"optim.{name}({arrays}, lr=0.1, eps=0.001{amsgrad}) seed=0 dtype=float32 mode=loop")
+    assert not blamed(judge_history(case))
+    assert (History(case).params[0] == 0.0).any()
+    found = blamed(judge_history(case, subject=Farther))["param"]
+    assert found.witness is not None
+    assert found.witness.exceeding == 9

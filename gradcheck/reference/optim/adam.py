@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import BETAS, RATES, histories
-from gradcheck.reference.optim.rule import COMPILED, MODES, addcdiv, addcmul, lerp, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, MODES, addcdiv, addcmul, lerp, never_negative, nonzero, step_rule
 from gradcheck.reference.optim.scalar import power
 
 __all__ = ["AdamState", "AdamaxState", "adam", "adamax", "adamw"]
@@ -64,7 +64,7 @@ def adam(
             grad = stored(grad + weight_decay * param)
     exp_avg = lerp(state.exp_avg, grad, 1.0 - beta1)
     exp_avg_sq = addcmul(stored(state.exp_avg_sq * beta2), grad, grad, 1.0 - beta2)
-    largest = np.maximum(state.max_exp_avg_sq, stored(exp_avg_sq)) if amsgrad else None
+    largest = never_negative(np.maximum(state.max_exp_avg_sq, stored(exp_avg_sq))) if amsgrad else None
     after = AdamState(exp_avg, exp_avg_sq, largest)
     root = stored(np.sqrt(stored(exp_avg_sq if largest is None else largest)))
     step_size = lr / (1.0 - power(beta1, t))

@@ -72,7 +72,7 @@ def bounded_arithmetic(model: RoundingModel) -> Arithmetic:
         return Scalar(lift(x, rounding_model(form, model.device)))
 
     return Arithmetic(
-        lambda array: lift_array(array, model),
+        lambda array: lift_array(array, model).at_least_zero(not (array < 0.0).any()),
         lambda array: lift_array(array, rounding_model(SCALAR_FORMAT, model.device)),
         lambda x: tensor(x, "float64"),
         tensor,

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.arithmetic import stored
 from gradcheck.reference.optim.histories import BETAS, RATES, histories
-from gradcheck.reference.optim.rule import COMPILED, addcdiv, addcmul, lerp, nonzero, step_rule
+from gradcheck.reference.optim.rule import COMPILED, addcdiv, addcmul, lerp, never_negative, nonzero, step_rule
 from gradcheck.reference.optim.scalar import item, one_element, power
 
 __all__ = ["NAdamState", "RAdamState", "nadam", "radam"]
@@ -62,7 +62,7 @@ def nadam(
             param = stored(param * (1.0 - lr * weight_decay))
         else:
             grad = stored(grad + weight_decay * param)
-    correction = 1.0 - power(beta2, t)
+    correction = never_negative(1.0 - power(beta2, t))
     mu = beta1 * (1.0 - 0.5 * power(0.96, t * momentum_decay))
     mu_next = beta1 * (1.0 - 0.5 * power(0.96, (t + 1.0) * momentum_decay))
     mu_product = state.mu_product * mu

@@ -17,9 +17,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gradcheck.arithmetic import Bounded
+from gradcheck.reference.optim.scalar import Scalar
 from gradcheck.reference.registry import enter
 
-__all__ = ["COMPILED", "ENOUGH", "MODES", "StepRule", "addcdiv", "addcmul", "lerp", "nonzero", "step_rule", "zeros"]
+__all__ = [
+    "COMPILED",
+    "ENOUGH",
+    "MODES",
+    "StepRule",
+    "addcdiv",
+    "addcmul",
+    "lerp",
+    "never_negative",
+    "nonzero",
+    "step_rule",
+    "zeros",
+]
 
 COMPILED = ("compile:eager", "compile:inductor")
 """The step of the for-loop through ``torch.compile``: traced alone, and with kernels of the compiler's own."""
@@ -159,8 +173,16 @@ def lerp(a: Any, b: Any, weight: Any) -> Any:
 
 
 def addcmul(a: Any, b: Any, c: Any, value: Any = 1.0) -> Any:
-    """a + (value·b)·c, in the order of PyTorch's kernel."""
-    return a + value * b * c
+    """a + (value·b)·c, in the order of PyTorch's kernel; where b is c and value >= 0, the product is never negative."""
+    product = value * b * c
+    return a + (never_negative(product) if b is c and float(value) >= 0.0 else product)
+
+
+def never_negative(x: Any) -> Any:
+    """x, of which it is known that the subject's number is not below 0: with it its root is never NaN."""
+    if isinstance(x, Scalar) and isinstance(x.number, Bounded):
+        return Scalar(x.number.at_least_zero())
+    return x.at_least_zero() if isinstance(x, Bounded) else x
 
 
 def addcdiv(a: Any, b: Any, c: Any, value: Any = 1.0) -> Any:

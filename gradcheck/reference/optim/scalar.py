@@ -120,7 +120,7 @@ def _converted(number: Inner, like: Any) -> Any:
     bound = number.bound
     if other.precision < own.precision or other.largest < own.largest:
         bound = bound + reach(number) * (other.roundoff * UPWARD) + like.model.eta
-    return Bounded(number.value, bound, like.model)
+    return Bounded(number.value, bound, like.model).at_least_zero(number.nonnegative)
 
 
 def item(x: Any) -> Any:
