@@ -149,12 +149,14 @@ def _underflows(case: Case, operation: Entry) -> bool:
 def _plain(operation: Reference, seed: int) -> Iterator[Case]:
     """Ordinary values with the first options and with the last: in each layout, and large.
 
-    The small ones also with a cotangent of ones, since the terms of a bias' gradient then do not cancel, and with one
-    that is laid out in another way than the result, as a next operation may hand it back.
+    The small ones also with a cotangent of ones, since the terms of a bias' gradient then do not cancel; with one that
+    is subnormal, which shows gradients that are flushed to 0; and with one that is laid out in another way than the
+    result, as a next operation may hand it back.
     """
     for last, cotangent in ((False, "ordinary:transposed"), (True, "ordinary:sliced")):
         small = plain_case(operation, seed, 1, last=last)
         yield replace(small, cotangent="ones")
+        yield replace(small, cotangent="subnormal")
         yield replace(small, cotangent=cotangent)
         yield from (small.on(layout=layout) for layout in dict.fromkeys(LAYOUT_CHOICES))
         yield large_case(operation, seed, last=last)
