@@ -350,3 +350,21 @@ def test_parameters_that_cannot_be_are_refused_in_words(name: str) -> None:
     call, words = PARAMS[name]
     with pytest.raises((ValueError, TypeError), match=words):
         call()
+
+
+@pytest.mark.skipif(torch.__version__.split("+")[0] != FOUND_IN, reason=f"found in torch {FOUND_IN}")
+def test_found_adafactor_takes_one_epsilon_for_parameters_of_several_dtypes() -> None:
+    """Where eps[0] is None the for-loop goes on with that of its first parameter's dtype; foreach takes each its own."""
+
+    def stepped(foreach: bool, with_a_narrow_one: bool) -> torch.Tensor:
+        wide = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+        narrow = torch.tensor([1.0, 2.0], dtype=torch.bfloat16, requires_grad=True)
+        params = [narrow, wide] if with_a_narrow_one else [wide]
+        wide.grad, narrow.grad = torch.full_like(wide, 1e-4), torch.ones_like(narrow)
+        torch.optim.Adafactor(params, lr=0.1, foreach=foreach).step()
+        return wide.detach()
+
+    alone = stepped(False, False)
+    assert torch.equal(stepped(True, True), stepped(True, False))
+    assert not torch.equal(stepped(False, True), alone)
+    assert torch.equal(stepped(True, False), alone)
