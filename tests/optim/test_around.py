@@ -354,7 +354,7 @@ def test_parameters_that_cannot_be_are_refused_in_words(name: str) -> None:
 
 @pytest.mark.skipif(torch.__version__.split("+")[0] != FOUND_IN, reason=f"found in torch {FOUND_IN}")
 def test_found_adafactor_takes_one_epsilon_for_parameters_of_several_dtypes() -> None:
-    """Where eps[0] is None the for-loop goes on with that of its first parameter's dtype; foreach takes each its own."""
+    """With eps[0] None the for-loop goes on with that of its first parameter, foreach takes each its own."""
 
     def stepped(foreach: bool, with_a_narrow_one: bool) -> torch.Tensor:
         wide = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
