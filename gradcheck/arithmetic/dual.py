@@ -187,6 +187,15 @@ def _additive(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return _rule(lambda y, a, b, da, db: function(da, db), function)
 
 
+def _quotient(a: Any, b: Any) -> Dual:
+    """(da - y·db)/b of y = a/b; of a constant divisor 0 is taken away, not y·0, which would be NaN where y is."""
+    level = _level(a, b)
+    divisor, db = primal_of(b, level), tangent_of(b, level)
+    y = primal_of(a, level) / divisor
+    moves = isinstance(b, Dual) and b.level == level
+    return Dual(y, (tangent_of(a, level) - (y * db if moves else db)) / divisor, level)
+
+
 def _comparison(compare: Any) -> Callable[[Any, Any], Any]:
     def rule(a: Any, b: Any) -> Any:
         level = _level(a, b)
@@ -264,7 +273,7 @@ Dual.ufuncs |= {
     np.add: _additive(operator.add),
     np.subtract: _additive(operator.sub),
     np.multiply: _bilinear(operator.mul),
-    np.true_divide: _rule(lambda y, a, b, da, db: (da - y * db) / b, operator.truediv),
+    np.true_divide: _quotient,
     np.negative: _rule(lambda y, x, dx: -dx, np.negative),
     np.positive: _rule(lambda y, x, dx: dx, np.positive),
     np.absolute: _unary(np.absolute, lambda y, x: np.sign(x)),

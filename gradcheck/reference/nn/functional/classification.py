@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import stored
+from gradcheck.arithmetic.functions import number, stored, written_over
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.nn.functional.softmax import log_softmax
 from gradcheck.reference.registry import Kink, reference
@@ -204,7 +205,10 @@ def _probability_loss(logs: Any, target: Any, weights: Any, reduction: str, smoo
     terms = stored(stored(logs * q) * weights)
     count = np.size(logs) // classes
     total = -np.sum(terms, axis=axis) if reduction == "none" else -np.sum(terms)
-    value = stored(total) / count if reduction == "mean" else total
+    if reduction != "mean":
+        value = total
+    else:  # of nothing it is a NaN that PyTorch writes over the sum, whose tangent stays
+        value = stored(total) / count if count else written_over(total, number(math.nan, total))
 
     def probability_vjp(g: Any) -> dict[str, Any]:
         each = np.expand_dims(g, axis) if reduction == "none" else stored(g / count) if reduction == "mean" else g
