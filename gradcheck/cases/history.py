@@ -13,7 +13,7 @@ from gradcheck.cases.inputs import Bits, make_array
 from gradcheck.cases.layouts import LAYOUTS
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import format_named
-from gradcheck.reference.optim.options import refusal
+from gradcheck.reference.optim.options import TENSOR_FORMATS, TENSORS, refusal
 from gradcheck.reference.optim.rule import HISTORY, StepRule
 from gradcheck.reference.registry import entry_named
 
@@ -30,6 +30,13 @@ def step_rule_named(name: str) -> StepRule:
 
 def _pairs(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+
+
+def _held(value: Any, form: str) -> Any:
+    """A number, or several, as a tensor of that dtype holds it."""
+    if isinstance(value, tuple):
+        return tuple(_held(part, form) for part in value)
+    return float(format_named(form).round(np.float64(value)))
 
 
 @dataclass(frozen=True)
@@ -66,10 +73,23 @@ class History:
                 s in range(self.steps) and i in range(len(self.params)) for s, i in places
             ):
                 return f"{word}={places!r}, expected pairs of a step (from 0) and a parameter (from 0) that there are"
+        if wrong := self._wrong_tensor():
+            return wrong
         if (layout := self.of("grad_layout")) not in (HISTORY["grad_layout"], *LAYOUTS):
             return f"grad_layout={layout!r}, expected {choices(LAYOUTS)}"
         if self.of("complex") and any(param.shape[-1:] != (2,) for param in self.params):
             return "complex numbers are pairs: the last side of every parameter has to be 2"
+        return ""
+
+    def _wrong_tensor(self) -> str:
+        for option, names in TENSORS.items():
+            form = self.of(f"{option}_tensor")
+            if form not in (None, *TENSOR_FORMATS):
+                return f"{option}_tensor={form!r}, expected None or a dtype: {choices(TENSOR_FORMATS)}"
+            if form and option not in self.rule.options:
+                return f"{option}_tensor={form!r}, but {self.rule.name} has no {option}"
+            if form and names and self.rule.name not in names:
+                return f"{option}_tensor={form!r}, expected None: {self.rule.name} takes {option} as numbers alone"
         return ""
 
     @cached_property
@@ -138,14 +158,13 @@ class History:
         return {**options, **dict(self.of("group1"))} if group else options
 
     def full_options(self, i: int) -> dict[str, Any]:
-        """Every option of parameter i, defaults included; lr as the tensor holds it where it is one."""
+        """Every option of parameter i, defaults included; as the tensor holds it where it is one."""
         options = {**self.rule.options, **self.options(self.last_group(i))}
-        form = self.lr_format(i)
-        if form is not None:
-            options["lr"] = float(format_named(form).round(np.float64(options["lr"])))
+        for name, form in self.tensors(i).items():
+            options[name] = _held(options[name], form)
         return options
 
-    def lr_format(self, i: int) -> str | None:
-        """The dtype of lr as a tensor; None where it is a Python number."""
-        own = self.last_group(i) and "lr" in dict(self.of("group1"))
-        return None if own else self.of("lr_tensor")
+    def tensors(self, i: int) -> dict[str, str]:
+        """The dtypes of those options of parameter i that are tensors, by name; what a group says itself is none."""
+        own = dict(self.of("group1")) if self.last_group(i) else {}
+        return {name: form for name in TENSORS if (form := self.of(f"{name}_tensor")) and name not in own}

@@ -61,7 +61,7 @@ def own_steps(case: Case, rule: StepRule | None = None) -> Iterator[Before]:
                 dtype=case.dtype,
                 options=history.full_options(i),
                 mode=case.mode,
-                lr_format=history.lr_format(i),
+                tensors=history.tensors(i),
                 rows=history.rows(step, i),
             )
             yield before
@@ -133,6 +133,6 @@ def _rounded(rule: StepRule, before: Before, dtype: str) -> Before:
         dtype=dtype,
         options=before.options,
         mode=before.mode,
-        lr_format=before.lr_format,
+        tensors=before.tensors,
         rows=before.rows,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -148,14 +149,33 @@ def build(history: History, params: list[torch.Tensor], subject: Factory | None 
         raise UsageError(f"torch {torch.__version__} has no {name}.")
     flags = {} if name in WITHOUT_FLAGS and mode in ("loop", *COMPILED) else FLAGS[mode]
     options = dict(history.options(0))
-    if history.of("lr_tensor") and "lr" in options:
-        lr_dtype = getattr(torch, history.of("lr_tensor"))
-        options["lr"] = torch.tensor(options["lr"], dtype=lr_dtype, device=history.case.device)
+    options |= _tensors(history, options, found)
     groups = [{"params": [p for i, p in enumerate(params) if history.last_group(i) == 0]}]
     second = [p for i, p in enumerate(params) if history.last_group(i) == 1]
     if second:
         groups.append({"params": second, **dict(history.of("group1"))})
     return (subject or found)(groups, **options, **flags)
+
+
+def _tensors(history: History, options: dict[str, Any], found: type) -> dict[str, Any]:
+    """The options that are tensors, as such. Raises RuntimeError where this version's class does not say it takes them.
+
+    Of lr it is not asked: every class took one before its signature said so.
+    """
+    made: dict[str, Any] = {}
+    for name, form in history.tensors(0).items():
+        said = str(inspect.signature(found).parameters[name].annotation)
+        if name != "lr" and "Tensor" not in said:
+            raise RuntimeError(f"torch {torch.__version__}: {found.__name__} does not support {name} as a tensor")
+        value = options.get(name, history.rule.options[name])
+        made[name] = _as_tensors(value, getattr(torch, form), history.case.device)
+    return made
+
+
+def _as_tensors(value: Any, dtype: torch.dtype, device: str) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_as_tensors(part, dtype, device) for part in value)
+    return torch.tensor(value, dtype=dtype, device=device)
 
 
 @under_setting
@@ -190,7 +210,7 @@ def run_history(history: History, subject: Factory | None = None) -> Seen:
 
 
 _REFUSALS = ("capturable=True", "does not support", "must be on supported devices", "unexpected keyword argument",
-             "lr as a Tensor is not supported", "requires all the params to be",
+             "as a Tensor is not supported", "requires all the params to be",
              "view_as_complex is only", "is not compatible with sparse")  # fmt: skip
 
 
@@ -273,6 +293,8 @@ def _options(optimizer: Any) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_plain(part) for part in value)
     return value.item() if isinstance(value, torch.Tensor) else value
 
 

@@ -136,7 +136,7 @@ def before_step(history: History, rule: StepRule, step: int, i: int, was: Moment
         dtype=history.case.dtype,
         options=history.full_options(i),
         mode=history.case.mode,
-        lr_format=history.lr_format(i),
+        tensors=history.tensors(i),
         rows=history.rows(step, i),
         kept=_kept(rule, now) if now is not None and "kept" in rule.takes else {},
     )

@@ -11,6 +11,7 @@ import torch
 from gradcheck.cases.corpus import drawn_case
 from gradcheck.reference.optim.histories import GRAD_KINDS
 from gradcheck.reference.optim.lbfgs import ClosureRule
+from gradcheck.reference.optim.options import TENSORS
 from gradcheck.reference.optim.rule import COMPILED, HISTORY, StepRule
 from gradcheck.reference.registry import entries, entry_named
 from tests.optim.known import FOUND_IN
@@ -81,6 +82,13 @@ WITHOUT = {
 }
 """What a class refuses."""
 
+NUMBERS = {
+    f"{option}_tensor": {named(rule) for rule in RULES if rule.name not in names}
+    for option, names in TENSORS.items()
+    if names
+}
+"""What a class does not document as a tensor."""
+
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if isinstance(rule, StepRule)], ids=named)
 def test_every_kind_of_history_is_drawn(rule: StepRule) -> None:
@@ -88,7 +96,7 @@ def test_every_kind_of_history_is_drawn(rule: StepRule) -> None:
     cases = [drawn_case(rule, "float32", 0, index, "loop") for index in range(120)]
     given = [dict(case.arguments) for case in cases]
     words = {word for case in given for word, value in case.items() if word in HISTORY and value != HISTORY[word]}
-    assert words == HISTORY.keys() - {word for word, classes in WITHOUT.items() if named(rule) in classes}
+    assert words == HISTORY.keys() - {word for word, classes in (WITHOUT | NUMBERS).items() if named(rule) in classes}
     kinds = {spec.kind for case in cases for name, spec in case.specs.items() if name.startswith("grad")}
     assert kinds == set(GRAD_KINDS)
     assert {case.layout for case in cases} >= {"contiguous", "transposed", "sliced"}
@@ -112,6 +120,19 @@ def refusing(name: str, word: str) -> str:
 @pytest.mark.parametrize(("word", "name"), [(word, name) for word, names in WITHOUT.items() for name in sorted(names)])
 def test_what_is_not_drawn_is_refused(word: str, name: str) -> None:
     assert refusing(name, word), f"{name} takes {word} gradients, of which no history is drawn"
+
+
+@here
+@pytest.mark.parametrize("option", [option for option, names in TENSORS.items() if names])
+def test_options_that_may_be_tensors_are_those_of_the_signatures(option: str) -> None:
+    """Of torch.optim: what an annotation says."""
+    said = {
+        rule.name
+        for rule in RULES
+        if option in (parameters := inspect.signature(getattr(torch.optim, named(rule))).parameters)
+        and "Tensor" in str(parameters[option].annotation)
+    }
+    assert said == set(TENSORS[option])
 
 
 def test_lbfgs_is_drawn_over_pairs_and_over_several_parameters() -> None:

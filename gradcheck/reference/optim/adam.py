@@ -39,13 +39,13 @@ def start(param: np.ndarray, *, amsgrad: bool = False, **options: Any) -> AdamSt
     tensor_steps=("differentiable", "capturable", *COMPILED),
     inputs=histories(
         lr=RATES, betas=BETAS, eps=EPS, weight_decay=(0.0, 0.01, 0.5), amsgrad=FLAGS, maximize=FLAGS,
-        decoupled_weight_decay=FLAGS,
+        decoupled_weight_decay=FLAGS, tensors=("betas",),
     ),
 )  # fmt: skip
 def adam(
     param: Any, grad: Any, state: AdamState, t: Any, *, lr: Any = 1e-3, betas: Any = (0.9, 0.999), eps: Any = 1e-8,
     weight_decay: Any = 0.0, amsgrad: bool = False, maximize: bool = False, decoupled_weight_decay: bool = False,
-    route: str = "loop",
+    route: str = "loop", weight: Any = None,
 ) -> Any:  # fmt: skip
     """Adam (Kingma & Ba 2015, algorithm 1), with amsgrad (Reddi, Kale & Kumar 2018), shapes as param.
 
@@ -53,16 +53,19 @@ def adam(
     outside the root and after the bias correction; amsgrad takes the maximum of v *before* the bias correction, which
     divides that maximum; weight decay λ·θ is added to the gradient, after maximize has negated it, or, decoupled
     (Loshchilov & Hutter 2019), θ is multiplied by 1 - α·λ before the step, α being the rate of this step without bias
-    correction. Differentiable and capturable steps fold -α/(1-β1^t) into the denominator.
+    correction. Differentiable and capturable steps fold -α/(1-β1^t) into the denominator. Where β1 is a tensor, m takes
+    ``weight``·g, 1-β1 in the parameter's dtype (in bfloat16 0.1016 for 0.1), and its bias is corrected by β1 itself;
+    fused kernels take the number.
     """
     beta1, beta2 = betas
+    weight = 1.0 - beta1 if weight is None else weight
     grad = -grad if maximize else grad
     if nonzero(weight_decay):
         if decoupled_weight_decay:
             param = stored(param * (1.0 - lr * weight_decay))
         else:
             grad = stored(grad + weight_decay * param)
-    exp_avg = lerp(state.exp_avg, grad, 1.0 - beta1)
+    exp_avg = lerp(state.exp_avg, grad, weight)
     exp_avg_sq = addcmul(stored(state.exp_avg_sq * beta2), grad, grad, 1.0 - beta2)
     largest = never_negative(np.maximum(state.max_exp_avg_sq, stored(exp_avg_sq))) if amsgrad else None
     after = AdamState(exp_avg, exp_avg_sq, largest)
@@ -83,12 +86,14 @@ def adam(
     modes=MODES,
     tensor_steps=("differentiable", "capturable", *COMPILED),
     inputs=histories(
-        lr=RATES, betas=BETAS, eps=EPS, weight_decay=(0.01, 0.5, 0.0), amsgrad=FLAGS, maximize=FLAGS
+        lr=RATES, betas=BETAS, eps=EPS, weight_decay=(0.01, 0.5, 0.0), amsgrad=FLAGS, maximize=FLAGS,
+        tensors=("betas",),
     ),
 )  # fmt: skip
 def adamw(
     param: Any, grad: Any, state: AdamState, t: Any, *, lr: Any = 1e-3, betas: Any = (0.9, 0.999), eps: Any = 1e-8,
     weight_decay: Any = 1e-2, amsgrad: bool = False, maximize: bool = False, route: str = "loop",
+    weight: Any = None,
 ) -> Any:  # fmt: skip
     """AdamW (Loshchilov & Hutter 2019, algorithm 2, schedule multiplier 1): Adam with decoupled weight decay.
 
@@ -96,7 +101,7 @@ def adamw(
     """
     return adam(
         param, grad, state, t, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad,
-        maximize=maximize, decoupled_weight_decay=True, route=route,
+        maximize=maximize, decoupled_weight_decay=True, route=route, weight=weight,
     )  # fmt: skip
 
 

@@ -32,10 +32,9 @@ class Before:
     """What one step of one parameter starts from, as exact float64 arrays.
 
     state: the entries PyTorch keeps, by name, empty before the first step; t: the number of this step, from 1;
-    dtype: of the parameter; options:
-    of the parameter's group; mode: the implementation; lr_format: the dtype of lr where it is a tensor; rows: which
-    rows of a sparse gradient are there, None where it is dense; kept: what PyTorch stored in this step, entries of one
-    element and the parameter, where a rule asks for it.
+    dtype: of the parameter; options: of the parameter's group; mode: the implementation; tensors: the dtypes of options
+    that are tensors, by name; rows: which rows of a sparse gradient are there, None where it is dense; kept: what
+    PyTorch stored in this step, entries of one element and the parameter, where a rule asks for it.
     """
 
     param: np.ndarray
@@ -45,7 +44,7 @@ class Before:
     dtype: str
     options: dict[str, Any]
     mode: str = "loop"
-    lr_format: str | None = None
+    tensors: dict[str, str] = field(default_factory=dict)
     rows: np.ndarray | None = None
     kept: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -138,14 +137,36 @@ def lifted_step(rule: StepRule, before: Before, arithmetic: Arithmetic) -> tuple
         name: _entry(rule, name, array, arithmetic) for name, array in state._asdict().items() if array is not None
     }
     options = {name: _number(value, arithmetic) for name, value in {**rule.options, **before.options}.items()}
-    if before.lr_format is not None:
-        options["lr"] = arithmetic.tensor(float(before.options["lr"]), before.lr_format)
+    options |= _tensor_options(before, arithmetic)
     kept = {name: _entry(rule, name, array, arithmetic) for name, array in before.kept.items()}
-    extra = {"route": before.mode, "rows": before.rows, "kept": kept}
+    extra = {"route": before.mode, "rows": before.rows, "kept": kept, "weight": _weight(before, arithmetic)}
     options |= {name: extra[name] for name in rule.takes}
     in_tensor = before.mode in rule.tensor_steps
     t = arithmetic.tensor(float(before.t), SCALAR_FORMAT) if in_tensor else arithmetic.number(float(before.t))
     return arithmetic.array(before.param), arithmetic.array(before.grad), state._replace(**lifted), t, options
+
+
+def _tensor_options(before: Before, arithmetic: Arithmetic) -> dict[str, Any]:
+    """lr and betas where they are tensors, with which scalars are computed in their dtype.
+
+    Not the betas of a fused step, nor a weight decay: kernels take them as numbers, as ``Tensor.item()`` gives them.
+    """
+    options: dict[str, Any] = {}
+    if "lr" in before.tensors:
+        options["lr"] = arithmetic.tensor(float(before.options["lr"]), before.tensors["lr"])
+    if "betas" in before.tensors and before.mode != "fused":
+        form = before.tensors["betas"]
+        options["betas"] = tuple(arithmetic.tensor(float(beta), form) for beta in before.options["betas"])
+    return options
+
+
+def _weight(before: Before, arithmetic: Arithmetic) -> Any:
+    """1 - β1 as a tensor of one element of the parameter's dtype, of a β1 that was cast to it: two roundings, known."""
+    if "betas" not in before.tensors or before.mode == "fused":
+        return None
+    form = format_named(before.dtype)
+    beta = form.round(np.asarray(before.options["betas"][0], dtype=np.float64))
+    return arithmetic.array(form.round(1.0 - beta))
 
 
 def _start(rule: StepRule, before: Before) -> Any:

@@ -26,12 +26,14 @@ def histories(
     sparse: Sequence[bool] = (False,),
     groups: bool = True,
     tensor_lr: bool = True,
+    tensors: Sequence[str] = (),
     shapes: Sequence[tuple[int, ...]] = (),
     **options: Sequence[Any],
 ) -> Callable[[Any], dict[str, Any]]:
     """Inputs of a step rule: one to three parameters, their gradients over some steps, and one value of each option.
 
     dims: fewest and most dimensions of a parameter; least: its smallest side; shapes: some to choose from besides;
+    tensors: options besides lr that may be tensors, which is drawn rarely;
     complexes: kinds of complex gradients, none where the class has no complex parameters; options: values, the
     simplest first.
     """
@@ -69,6 +71,9 @@ def histories(
             words["lr_tensor"] = draw.choice(("float32", "float64"))
         if not pairs and draw.choice(sparse):
             words["sparse"] = True
+        for name in tensors:
+            if draw.choice((False, False, False, False, True)):
+                words[f"{name}_tensor"] = draw.choice(("float32", "float64"))
         return words
 
     return inputs

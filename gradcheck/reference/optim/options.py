@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["refusal"]
+__all__ = ["TENSORS", "TENSOR_FORMATS", "refusal"]
 
 LEAST: dict[str, float] = dict.fromkeys(
     ("lr", "eps", "weight_decay", "momentum", "lr_decay", "initial_accumulator_value", "momentum_decay", "rho"), 0.0
@@ -16,6 +16,11 @@ NAMES: dict[str, tuple[str | None, ...]] = {
     "line_search_fn": (None, "strong_wolfe"),
     "average": ("swa", "ema"),
 }
+TENSORS: dict[str, tuple[str, ...]] = {
+    "lr": (), "betas": ("optim.Adam", "optim.AdamW"), "weight_decay": ("optim.SGD",)
+}  # fmt: skip
+"""Options that may be tensors of one element, and the classes that say so; lr may be one in any class that has it."""
+TENSOR_FORMATS = ("float64", "float32", "float16", "bfloat16")
 WORDS = {"norm_type": ("inf",)}
 """Words that stand for numbers."""
 POSITIVE = {"optim.SparseAdam": ("lr", "eps")}

@@ -44,9 +44,10 @@ MODES = ("loop", "foreach", "fused", "differentiable", "capturable", *COMPILED)
 ENOUGH = 4
 """The largest number of parameters that a history may have."""
 
-ASKED = frozenset({"route", "rows", "kept"})
+ASKED = frozenset({"route", "rows", "kept", "weight"})
 """Keywords of a rule that are no options. route: the implementation; rows: the mask of a sparse gradient's rows; kept:
-what PyTorch stored in this step, entries of one element and ``param``, by name: empty where that is not known."""
+what PyTorch stored in this step, entries of one element and ``param``, by name: empty where that is not known; weight:
+1 - β1, both as the parameter's dtype holds them, where β1 is a tensor that PyTorch casts to it, else None."""
 
 Start = Callable[..., Any]
 
@@ -57,13 +58,16 @@ HISTORY = {
     "zeroed": (),
     "grad_layout": "as the parameter",
     "lr_tensor": None,
+    "betas_tensor": None,
+    "weight_decay_tensor": None,
     "complex": False,
     "sparse": False,
 }
 """What a case says of a history besides the optimizer's options, with defaults. steps: how many, the leading axis of
 the gradients; group1: options, as pairs, of a second group that has the last parameter; missing and zeroed: pairs
-(step, parameter) at which the gradient is None, or zero; grad_layout: the layout of gradients in memory; lr_tensor: the
-dtype of lr as a tensor; complex: the last axis holds pairs of reals; sparse: gradients are sparse over rows."""
+(step, parameter) at which the gradient is None, or zero; grad_layout: the layout of gradients in memory; lr_tensor,
+betas_tensor, weight_decay_tensor: the dtype of that option as a tensor; complex: the last axis holds pairs of reals;
+sparse: gradients are sparse over rows."""
 
 
 @dataclass(frozen=True)

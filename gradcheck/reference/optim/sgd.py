@@ -51,6 +51,7 @@ _histories = histories(
     weight_decay=(0.0, 0.01, 0.5),
     maximize=(False, True),
     sparse=(False, False, True, False),
+    tensors=("weight_decay",),
 )
 
 
