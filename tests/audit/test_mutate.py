@@ -61,7 +61,7 @@ def test_making_mutants_leaves_the_references_alone() -> None:
 def test_every_reference_has_mutants_with_its_own_signature(name: str) -> None:
     reference = reference_named(name)
     found = list(islice(mutants(reference), 40))
-    assert len(found) >= 8
+    assert len(found) >= 4  # sigmoid is two calls
     for mutant in found:
         assert mutant.reference.arrays == reference.arrays
         assert mutant.reference.hyperparameters == reference.hyperparameters

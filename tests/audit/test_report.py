@@ -53,7 +53,7 @@ def test_processes_find_the_same(small: AuditReport) -> None:
 
 
 def test_a_blind_judge_leaves_survivors() -> None:
-    report = audit(select(["sigmoid"]), cases=8, sample=8, jobs=1, judge=blind, dtypes=("float64", "float32"))
+    report = audit(select(["tanhshrink"]), cases=8, sample=8, jobs=1, judge=blind, dtypes=("float64", "float32"))
     assert report.status == 1
     assert not [f for _, f in report.fates("killed") if not f.kills["float64"].how.startswith("by contract")]
     assert len(report.fates("survived")) >= 6

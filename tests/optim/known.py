@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gradcheck.cases.case import Case, parse_case
+from gradcheck.verdict.ledger import load_ledger
 from gradcheck.verdict.verdict import Verdict
 
-__all__ = ["FINDINGS", "FOUND_IN", "Finding", "finding_of", "unexplained"]
+__all__ = ["FINDINGS", "FOUND_IN", "Finding", "finding_of", "is_known", "unexplained"]
 
 FOUND_IN = "2.13.0"
 """The version of PyTorch that all of them were seen in, on the CPU."""
@@ -143,5 +144,10 @@ def finding_of(verdict: Verdict) -> Finding | None:
 
 
 def unexplained(verdicts: list[Verdict]) -> list[Verdict]:
-    """Verdicts that deviate or raise, and are no finding."""
-    return [v for v in verdicts if v.status in ("deviates", "raises") and finding_of(v) is None]
+    """Verdicts that deviate or raise, and are not known to."""
+    return [v for v in verdicts if v.status in ("deviates", "raises") and not is_known(v)]
+
+
+def is_known(verdict: Verdict) -> bool:
+    """Whether it is one of these findings, or in the ledger."""
+    return finding_of(verdict) is not None or load_ledger().match(verdict) is not None

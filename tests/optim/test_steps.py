@@ -18,7 +18,7 @@ from gradcheck.reference.optim.rule import COMPILED, StepRule
 from gradcheck.reference.registry import entries
 from gradcheck.verdict.sentence import sentence
 from gradcheck.verdict.steps import judge_history
-from tests.optim.known import FINDINGS, FOUND_IN, Finding, unexplained
+from tests.optim.known import FINDINGS, FOUND_IN, Finding, is_known, unexplained
 
 RULES = [entry for entry in entries().values() if isinstance(entry, StepRule)]
 DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -59,7 +59,7 @@ def test_a_compiled_step_is_within_its_bound(rule: StepRule) -> None:
     statuses = set()
     for index in range(2):
         case = of(rule, SeededDraw(rule.name, 7, index), index, dtype="float32", mode="compile:eager")
-        statuses |= {verdict.status for verdict in judged(case)}
+        statuses |= {verdict.status for verdict in judged(case) if not is_known(verdict)}
     assert statuses <= {"agrees", "unsupported"}
 
 
