@@ -13,7 +13,7 @@ from gradcheck.cases.inputs import Bits, make_array
 from gradcheck.cases.layouts import LAYOUTS
 from gradcheck.errors import UsageError, choices
 from gradcheck.formats import format_named
-from gradcheck.reference.optim.options import TENSOR_FORMATS, TENSORS, refusal
+from gradcheck.reference.optim.options import MATRICES, TENSOR_FORMATS, TENSORS, refusal
 from gradcheck.reference.optim.rule import HISTORY, StepRule
 from gradcheck.reference.registry import entry_named
 
@@ -62,6 +62,9 @@ class History:
             return f"steps={steps!r}, expected 1 or more"
         if wrong := refusal(self.rule.name, self.rule.options, self.options(0)):
             return wrong
+        for i, param in enumerate(self.params if self.rule.name in MATRICES else ()):
+            if (2 if self.of("complex") else param.ndim) != 2:
+                return f"param{i} has shape {param.shape}: {self.rule.name} takes matrices alone"
         group = self.of("group1")
         if not _pairs(group) or not {name for name, _ in group} <= self.rule.options.keys():
             return f"group1={group!r}, expected pairs of an option of {self.rule.name} and its value"

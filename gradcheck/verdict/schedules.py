@@ -15,6 +15,7 @@ from gradcheck.errors import UsageError, choices
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import entry_named
 from gradcheck.reference.schedule.evaluate import bounded_sequences, completed
+from gradcheck.reference.schedule.options import refusal
 from gradcheck.reference.schedule.schedule import LR_ONLY, MOMENTUM, Schedule
 from gradcheck.subject.schedules import Driven, run_schedule
 from gradcheck.verdict.compare import error_ratios
@@ -40,7 +41,7 @@ def judge_schedule(
         entry = _schedule_named(case.operation)
     case = _in_a_known_mode(case, entry)
     arguments = completed(entry, arguments_of(case))
-    _check(case, arguments)
+    _check(case, entry, arguments)
     return judge_driven(case, entry, arguments, run_schedule(entry, case, arguments, subject))
 
 
@@ -98,13 +99,15 @@ def _schedule_named(name: str) -> Schedule:
     return entry
 
 
-def _check(case: Case, arguments: dict[str, Any]) -> None:
-    """Raises UsageError for an optimizer that there is not, and for rates that are none."""
+def _check(case: Case, entry: Schedule, arguments: dict[str, Any]) -> None:
+    """Raises UsageError for an optimizer that there is not, rates that are none, and options that PyTorch refuses."""
     known, rates = (*MOMENTUM, *LR_ONLY), arguments["lr"]
     if arguments["optimizer"] not in known:
         raise UsageError(f"case {case}: optimizer={arguments['optimizer']!r} is not known; expected {choices(known)}.")
     if not isinstance(rates, tuple) or not rates or not all(isinstance(lr, int | float) and lr >= 0.0 for lr in rates):
         raise UsageError(f"case {case}: lr={rates!r}, expected a tuple of a number >= 0 for each parameter group.")
+    if wrong := refusal(entry, arguments):
+        raise UsageError(f"case {case}: {wrong}.")
 
 
 def _in_a_known_mode(case: Case, entry: Schedule) -> Case:

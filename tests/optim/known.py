@@ -103,18 +103,6 @@ FINDINGS = (
         "pytorch/pytorch#194664",
     ),
     Finding(
-        "compiled Muon with a rate that is a tensor rounds its change to bfloat16",
-        lambda verdict, case: (
-            verdict.operation == "optim.Muon"
-            and verdict.mode.startswith("compile")
-            and verdict.output == "param"
-            and "lr_tensor" in dict(case.arguments)
-        ),
-        "optim.Muon(param0=ordinary(3, 4), grad0=ordinary(1, 3, 4), steps=1, lr=0.1, lr_tensor='float64') seed=0"
-        " dtype=float32 mode=compile:eager",
-        "param",
-    ),
-    Finding(
         "foreach RAdam gives NaN where nothing is to be done, before it rectifies, with an eps of zero",
         lambda verdict, case: (
             verdict.operation == "optim.RAdam" and verdict.mode == "foreach" and _kinds(verdict) == {"nan"}

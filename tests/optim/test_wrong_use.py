@@ -57,6 +57,11 @@ def test_a_history_that_cannot_be_is_refused_in_words(words: str) -> None:
         judge_history(parse_case(LINE.format(f", {words}", "loop")))
 
 
+def test_a_vector_is_none_of_muons_parameters() -> None:
+    with pytest.raises(UsageError, match=r"param0 has shape \(3,\): optim.Muon takes matrices alone"):
+        judge_history(parse_case(LINE.format("", "loop").replace("Adam", "Muon")))
+
+
 @pytest.mark.parametrize("steps", ["0", "-1", "'a'"])
 def test_a_history_has_a_step(steps: str) -> None:
     with pytest.raises(UsageError, match="expected 1 or more"):

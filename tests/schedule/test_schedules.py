@@ -21,6 +21,7 @@ from gradcheck.errors import UsageError
 from gradcheck.reference.registry import entry_named
 from gradcheck.reference.schedule.evaluate import bounded_sequences, completed, routed_sequence, sequences
 from gradcheck.reference.schedule.schedule import COMMON
+from gradcheck.subject.schedules import run_schedule
 from gradcheck.verdict.schedules import judge_schedule
 from tests.schedule.common import deviating, drawn_case, drawn_cases, named
 from tests.schedule.faults import LateStep
@@ -127,6 +128,52 @@ def test_wrong_use_is_named(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         judge_schedule(parse_case(f"optim.lr_scheduler.{line}"))
     assert words in str(caught.value)
+
+
+REFUSED: dict[str, str] = {
+    "StepLR(step_size=0, steps=3)": "step_size=0, expected a whole number >= 1",
+    "StepLR(step_size='a', steps=3)": "step_size='a', expected a whole number >= 1",
+    "MultiStepLR(milestones=3, steps=3)": "milestones=3, expected a tuple of whole numbers",
+    "ExponentialLR(gamma='x', steps=3)": "gamma='x', expected a number",
+    "ConstantLR(factor=1.5, steps=3)": "factor=1.5, expected 0 <= factor <= 1",
+    "LinearLR(start_factor=0.0, steps=3)": "start_factor=0.0, expected 0 < start_factor <= 1",
+    "LinearLR(end_factor=1.5, steps=3)": "end_factor=1.5, expected 0 <= end_factor <= 1",
+    "CosineAnnealingLR(T_max=0, steps=3)": "T_max=0, expected a whole number >= 1",
+    "CosineAnnealingWarmRestarts(T_0=0, steps=3)": "T_0=0, expected a whole number >= 1",
+    "CosineAnnealingWarmRestarts(T_0=2, T_mult=0, steps=3)": "T_mult=0, expected a whole number >= 1",
+    "CyclicLR(base_lr=0.1, max_lr=1.0, mode='square', steps=3)": "mode='square', expected triangular, triangular2 or",
+    "CyclicLR(base_lr=0.1, max_lr=1.0, step_size_up=0, steps=3)": "step_size_up=0, expected a whole number >= 1",
+    "CyclicLR(base_lr=0.1, max_lr=1.0, steps=3, optimizer='Adagrad')": "optimizer='Adagrad', which has no momentum",
+    "OneCycleLR(max_lr=0.1, steps=3)": "no total_steps, expected it, or epochs and steps_per_epoch",
+    "OneCycleLR(max_lr=0.1, total_steps=0, steps=3)": "total_steps=0, expected a whole number >= 1",
+    "OneCycleLR(max_lr=0.1, total_steps=4, steps=6)": "steps=6, expected at most the 4 that the cycle has",
+    "OneCycleLR(max_lr=0.1, total_steps=4, pct_start=1.5, steps=3)": "pct_start=1.5, expected 0 <= pct_start <= 1",
+    "OneCycleLR(max_lr=0.1, total_steps=4, anneal_strategy='x', steps=3)": "anneal_strategy='x', expected cos or linear",
+    "ReduceLROnPlateau(metrics=ordinary(3), mode='x', steps=3)": "mode='x', expected min or max",
+    "ReduceLROnPlateau(metrics=ordinary(3), threshold_mode='x', steps=3)": "threshold_mode='x', expected rel or abs",
+    "ReduceLROnPlateau(metrics=ordinary(3), factor=1.0, steps=3)": "factor=1.0, expected factor < 1",
+    "SequentialLR(schedulers=(), milestones=(), steps=3)": "expected one schedule or more",
+    "SequentialLR(schedulers=(('StepLR', ('step_size', 2)),), milestones=(1, 2), steps=3)": "expected one fewer than",
+    "SequentialLR(schedulers=(('StepLR', ('size', 2)),), milestones=(), steps=3)": "options of StepLR alone, not size",
+    "SequentialLR(schedulers=(('StepLR',),), milestones=(), steps=3)": "expected StepLR to have step_size",
+    "SequentialLR(schedulers=(('StepLR', ('step_size', 0)),), milestones=(), steps=3)": "StepLR to be right: step_size=0",
+    "SequentialLR(schedulers=(('ReduceLROnPlateau',),), milestones=(), steps=3)": "no ReduceLROnPlateau",
+    "ChainedScheduler(schedulers=(), steps=3)": "expected one schedule or more",
+    "SWALR(swa_lr=0.1, anneal_strategy='x', steps=3)": "anneal_strategy='x', expected cos or linear",
+    "SWALR(swa_lr=0.1, anneal_epochs=-1, steps=3)": "anneal_epochs=-1, expected a whole number >= 0",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_pytorch_refuses_is_refused_before_it_runs(line: str) -> None:
+    """In words; and PyTorch does refuse it, by an error of its own."""
+    module = "swa_utils" if line.startswith("SWALR") else "lr_scheduler"
+    case = parse_case(f"optim.{module}.{line} seed=0 dtype=float64 mode=step")
+    with pytest.raises(UsageError) as caught:
+        judge_schedule(case)
+    assert REFUSED[line] in str(caught.value)
+    entry = entry_of(case.operation)
+    assert run_schedule(entry, case, completed(entry, arguments_of(case))).outcome == "raises"
 
 
 def test_another_kind_is_refused() -> None:

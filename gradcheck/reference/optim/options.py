@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["TENSORS", "TENSOR_FORMATS", "refusal"]
+__all__ = ["MATRICES", "TENSORS", "TENSOR_FORMATS", "refusal"]
 
 LEAST: dict[str, float] = dict.fromkeys(
     ("lr", "eps", "weight_decay", "momentum", "lr_decay", "initial_accumulator_value", "momentum_decay", "rho"), 0.0
@@ -21,6 +21,8 @@ TENSORS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Options that may be tensors of one element, and the classes that say so; lr may be one in any class that has it."""
 TENSOR_FORMATS = ("float64", "float32", "float16", "bfloat16")
+MATRICES = ("optim.Muon",)
+"""Classes that take parameters of two dimensions alone."""
 WORDS = {"norm_type": ("inf",)}
 """Words that stand for numbers."""
 POSITIVE = {"optim.SparseAdam": ("lr", "eps")}
