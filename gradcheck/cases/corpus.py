@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,8 @@ def corpus(operation: Reference, dtype: str, cases: int, seed: int, mode: str = 
 def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
     """The cases that come before the drawn ones.
 
-    Of what takes gradients: large ones (of Muon with its first options alone, whose last ones take seconds).
+    Of what takes gradients: large ones (of Muon with its first options alone, whose last ones take seconds), and of
+    histories some with special gradients.
     """
     if isinstance(entry, Reference):
         return list(_fixed(entry, dtype, seed, mode))
@@ -83,6 +85,7 @@ def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
         kinds = (small.on(layout="transposed"), small.on(layout="sliced"), *cases[: "ns_steps" not in own])
         cases += [replace(case, arguments=tuple({**dict(case.arguments), **last}.items())) for case in kinds]
         cases += [_flat(cases[0])] if _knows_vectors(entry) else []
+        cases += _special(small, own)
     return [case.on(dtype=dtype, mode=mode) for case in dict.fromkeys(cases)]
 
 
@@ -108,6 +111,17 @@ def _knows_vectors(entry: Entry) -> bool:
         return False
     kept = [[part is None for part in entry.start(np.zeros(shape), **entry.options)] for shape in ((4,), (2, 2))]
     return kept[0] != kept[1]
+
+
+def _special(case: Case, options: Mapping[str, Any]) -> list[Case]:
+    """The history with special gradients and a parameter of far apart numbers, which stay where a gradient is 0.
+
+    With betas of 1/2 as well: there an average is taken by the other of lerp's two formulas, as an infinity tells.
+    """
+    given = dict(case.arguments)
+    kinds = {"param0": replace(given["param0"], kind="wide"), "grad0": replace(given["grad0"], kind="special")}
+    changed = [{}, {"betas": (0.5, 0.75)}] if "betas" in options else [{}]
+    return [replace(case, arguments=tuple({**given, **kinds, **more}.items())) for more in changed]
 
 
 def _flat(case: Case) -> Case:

@@ -12,11 +12,14 @@ import pytest
 from gradcheck.arithmetic import balls
 from gradcheck.audit.entries.killing import entry_fate
 from gradcheck.audit.entries.mutants import EntryMutant, entry_mutants
-from gradcheck.audit.entries.trials import EntryTrials, _within_rounding, distance
+from gradcheck.audit.entries.trials import EntryTrial, EntryTrials, _within_rounding, distance
 from gradcheck.audit.entries.worker import audit_entry, bench_of
 from gradcheck.audit.findings import Fate, OperationAudit, Plan
+from gradcheck.cases.case import parse_case
+from gradcheck.cases.corpus import fixed_cases
 from gradcheck.reference.registry import Entry, entries, entry_named
 from gradcheck.subject.facts import use_one_thread
+from gradcheck.verdict.ledger import load_ledger
 
 PLAN = Plan(("float64", "bfloat16"), cases=40, seed=0, sample=6, seeds=1)
 SAMPLED = (
@@ -119,6 +122,34 @@ def test_a_formula_that_decides_nothing_does_not_survive() -> None:
     words = {"operator": "dropped", "before": "start + step * direction", "after": "objective(start)"}
     (fate,) = fates("optim.LBFGS", cases=40, **words)
     assert (fate.kind, fate.kills["float64"].how) == ("killed", "by contract")
+
+
+ONE_MORE = "optim.lr_scheduler.OneCycleLR(max_lr=0.1, total_steps=10, steps=10) seed=0 dtype=float64 mode=step"
+
+
+def test_a_formula_that_follows_a_known_deviation_is_shown() -> None:
+    """It would make the ledger stale, where PyTorch cannot look wrong by it."""
+    entry = entry_named("optim.lr_scheduler.OneCycleLR")
+    bench = bench_of(entry)
+    wrong = [m.entry for m in entry_mutants(entry, bench) if m.after.endswith("number(1.0, max_lr) * t")]
+    trial = EntryTrial(bench, entry, parse_case(ONE_MORE), load_ledger())
+    assert [trial.shown(one, thorough=True) for one in wrong] == [
+        "lr agrees, where the ledger knows that PyTorch deviates"
+    ]
+    assert not trial.shown(entry, thorough=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [("Adam", "np.sign(float(weight)) < 0.5:"), ("Adam", "< 0.5000076"), ("ASGD", "float(mu) == 1.00001")],
+)
+def test_two_formulas_that_special_gradients_alone_tell_apart(name: str, after: str) -> None:
+    entry = entry_named(f"optim.{name}")
+    bench = bench_of(entry)
+    wrong = [m.entry for m in entry_mutants(entry, bench) if after in m.after]
+    cases = [case for case in fixed_cases(entry, "float64", 0, "loop") if case.specs["grad0"].kind == "special"]
+    assert len(wrong) == 1
+    assert any(EntryTrial(bench, entry, case, load_ledger()).shown(wrong[0], thorough=True) for case in cases)
 
 
 def test_equal_values_are_recognised() -> None:

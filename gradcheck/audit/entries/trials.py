@@ -125,6 +125,14 @@ class EntryTrial:
         for verdict in verdicts:
             if self.is_bad(verdict) and self.sound(verdict.output):
                 return f"{verdict.output} {verdict.status}"
+        return self._agreeing_with_the_known(wrong) if thorough else ""
+
+    def _agreeing_with_the_known(self, wrong: Any) -> str:
+        """Where a wrong entry agrees with a deviation that the ledger knows: ``verify`` would call the ledger stale."""
+        known = {name for name, verdict in self.verdicts.items() if verdict.status in BAD and not self.is_bad(verdict)}
+        for verdict in self.judged(wrong) if known else ():
+            if verdict.output in known and verdict.status == "agrees":
+                return f"{verdict.output} agrees, where the ledger knows that PyTorch deviates"
         return ""
 
     @cached_property
