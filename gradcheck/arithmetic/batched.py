@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradcheck.arithmetic.functions import as_dtype, dtype_of, fixed, number, pi, stored, ties_for_largest
+from gradcheck.arithmetic.functions import as_dtype, detached, dtype_of, fixed, number, pi, stored, ties_for_largest
 from gradcheck.arithmetic.protocol import Composite
 from gradcheck.arithmetic.running import Bounded
 from gradcheck.arithmetic.running_reductions import reduced_size, sum_of
@@ -90,6 +90,9 @@ class Batched(Composite):
 
     def __gradcheck_fixed__(self) -> Batched:
         return Batched(fixed(self.content))
+
+    def __gradcheck_detached__(self) -> Batched:
+        return Batched(detached(self.content))
 
     def __gradcheck_number__(self, value: float) -> Any:
         return number(value, self.content)

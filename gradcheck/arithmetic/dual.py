@@ -18,6 +18,7 @@ from scipy import special
 
 from gradcheck.arithmetic.functions import (
     as_dtype,
+    detached,
     dtype_of,
     fixed,
     node,
@@ -106,6 +107,9 @@ class Dual(Composite):
 
     def __gradcheck_fixed__(self) -> Any:
         return fixed(self.primal)
+
+    def __gradcheck_detached__(self) -> Any:
+        return detached(self.primal)
 
     def __gradcheck_written_over__(self, value: Any) -> Dual:
         return Dual(written_over(self.primal, primal_of(value, self.level)), self.tangent, self.level)

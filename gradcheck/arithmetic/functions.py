@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "apart", "as_dtype", "as_dtype_of", "dtype_of", "expit_slope", "fixed", "guarded", "node", "number", "pi",
-    "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "written_over",
+    "apart", "as_dtype", "as_dtype_of", "detached", "dtype_of", "expit_slope", "fixed", "guarded", "node", "number",
+    "pi", "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "written_over",
 ]  # fmt: skip
 
 
@@ -36,6 +36,12 @@ def fixed(x: Any) -> Any:
     stays.
     """
     method = getattr(x, "__gradcheck_fixed__", None)
+    return x if method is None else method()
+
+
+def detached(x: Any) -> Any:
+    """``x``, of which no derivative is taken, as ``torch.Tensor.detach`` has it. Identity but for dual numbers."""
+    method = getattr(x, "__gradcheck_detached__", None)
     return x if method is None else method()
 
 

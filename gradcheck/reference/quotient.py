@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradcheck.arithmetic.functions import fixed, stored, written_over
+from gradcheck.arithmetic.functions import detached, stored, written_over
 
 __all__ = ["quotient_in_reverse"]
 
@@ -17,4 +17,4 @@ def quotient_in_reverse(a: Any, b: Any) -> Any:
     """
     value = a / b
     slope = stored(stored(value) / b)
-    return written_over(stored(a / fixed(b)) - stored(b * fixed(slope)), value)
+    return written_over(stored(a / detached(b)) - stored(b * detached(slope)), value)

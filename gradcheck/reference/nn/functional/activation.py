@@ -73,13 +73,17 @@ def softsign(x: Any) -> Any:
 @reference("nn.functional.silu", inputs=elementwise(), elementwise=True, rows=rows_of_x)
 def silu(x: Any) -> Any:
     """x·sigmoid(x); same shape as x (Elfwing et al. 2017; Ramachandran et al. 2017). At -inf it is NaN."""
+
     s = expit(x)
-    value = x * s
 
-    def silu_vjp(g: Any) -> dict[str, Any]:
-        return {"x": g * s * (1.0 + x * (1.0 - s))}
+    def sloped(x: Any, s: Any, along: Any) -> Any:
+        return along * s * (1.0 + x * (1.0 - s))
 
-    return value, silu_vjp
+    # Forward mode takes the formula of the backward.
+    value = node(
+        lambda part: part * (s if part is x else expit(part)), lambda y, part, dx: sloped(part, expit(part), dx), x
+    )
+    return value, lambda g: {"x": sloped(x, s, g)}
 
 
 @reference("nn.functional.mish", inputs=elementwise(), elementwise=True, rows=rows_of_x)
