@@ -25,6 +25,7 @@ from gradcheck.cases.draw import (
 )
 from gradcheck.cases.modes import oracle_of
 from gradcheck.formats import format_named
+from gradcheck.reference.optim.lbfgs import SEARCHES, ClosureRule
 from gradcheck.reference.optim.rule import StepRule
 from gradcheck.reference.registry import Entry, Reference
 
@@ -71,10 +72,15 @@ def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
     """The cases that come before the drawn ones.
 
     Of what takes gradients: large ones (of Muon with its first options alone, whose last ones take seconds), and of
-    histories some with special gradients.
+    histories some with special gradients; of a line search those that go all through it.
     """
     if isinstance(entry, Reference):
         return list(_fixed(entry, dtype, seed, mode))
+    if isinstance(entry, ClosureRule) and not mode.startswith("compile"):
+        param = ("param0", ArraySpec("ordinary", (2,)))
+        searches = SEARCHES[:1] if dtype == "float16" else SEARCHES
+        made = [Case(entry.name, (param, *words.items()), own) for own, words in searches]
+        return [case.on(dtype=dtype, mode=mode) for case in made]
     if "grad0" not in entry.arrays or mode.startswith("compile"):
         return []
     large = next(case for scale in SCALES if _elements(case := plain_case(entry, seed, scale)) > LARGE)

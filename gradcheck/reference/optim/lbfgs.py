@@ -184,4 +184,10 @@ def _direction(s: LBFGSState, grad: Any, history_size: int) -> LBFGSState:
     return s._replace(d=r)
 
 
+SEARCH = {"problem": "rosenbrock", "calls": 2, "max_iter": 2, "line_search_fn": "strong_wolfe"}
+SEARCHES = ((0, SEARCH | {"lr": 8.0, "max_eval": 4}), (11, SEARCH | {"lr": 2.0, "max_eval": 10}))
+"""Seeds and arguments of two line searches: one ends for want of evaluations, one clamps a trial to its least, not in
+float16: its slopes overflow when multiplied, the step is NaN, and PyTorch raises once its length leaves the format.
+"""
+
 RULE = enter(ClosureRule("optim.LBFGS", lbfgs, _inputs))
