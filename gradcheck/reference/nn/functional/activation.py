@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -294,22 +295,37 @@ def _glu_inputs(draw: Any) -> dict[str, Any]:
     return {"x": draw.array(tuple(shape)), "dim": dim}
 
 
-@reference("nn.functional.glu", inputs=_glu_inputs)
-def glu(x: Any, *, dim: int = -1) -> Any:
-    """a·sigmoid(b), a and b the two halves of x along ``dim``; half as long there as x (Dauphin et al. 2016).
-
-    The gradient uses the gate sigmoid(b) as the kernel stores it.
-    """
+def _glu(x: Any, dim: int, gate_of: Callable[[Any], Any], of_gated: Callable[[Any, Any, Any], Any]) -> Any:
+    """gate_of: from b to its sigmoid; of_gated: from a, the gate and the cotangent to the gradient for b."""
     half = np.shape(x)[dim] // 2
     axis = dim % np.ndim(x)
     lead = (slice(None),) * axis
     front, back = (*lead, slice(None, half)), (*lead, slice(half, None))
     a, b = x[front], x[back]
-    s = expit(b)
+    s = gate_of(b)
     value = a * s
     gate = stored(s)
+    return value, lambda g: {"x": np.concatenate([gate * g, of_gated(a, gate, g)], axis=axis)}
 
-    def glu_vjp(g: Any) -> dict[str, Any]:
-        return {"x": np.concatenate([gate * g, (1.0 - gate) * gate * a * g], axis=axis)}
 
-    return value, glu_vjp
+def _glu_forward_over_reverse(x: Any, *, dim: int = -1) -> Any:
+    """Forward mode over the backward (``glu_backward_jvp``) has 1 - s only within differences: a - a·s, db - db·s."""
+    return _glu(
+        x,
+        dim,
+        lambda b: node(expit, lambda s, _, db: s * (db - db * s), b),
+        lambda a, gate, g: gate * g * (a - a * gate),
+    )
+
+
+@reference(
+    "nn.functional.glu",
+    inputs=_glu_inputs,
+    routes=dict.fromkeys(("forward-over-reverse", "func.forward-over-reverse"), _glu_forward_over_reverse),
+)
+def glu(x: Any, *, dim: int = -1) -> Any:
+    """a·sigmoid(b), a and b the two halves of x along ``dim``; half as long there as x (Dauphin et al. 2016).
+
+    The gradient uses the gate sigmoid(b) as the kernel stores it.
+    """
+    return _glu(x, dim, expit, lambda a, gate, g: (1.0 - gate) * gate * a * g)
