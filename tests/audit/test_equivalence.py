@@ -46,7 +46,7 @@ def test_a_constant_that_is_rounded_in_float64_is_no_fault() -> None:
         ("log_softmax", "shifted = rows"),  # rows with an infinity alone
         ("gelu", "slope, cubic = (np.sqrt(2.0 / pi(x)), number(0.04471568229675293, x))"),
         ("lp_pool1d", "mean = np.where(empty | (average == 1.0), 0.0, stored(average))"),
-        ("silu", "return {'x': -(g * s * (1.0 + x * (1.0 - s)))}"),
+        ("silu", "return -(along * s * (1.0 + x * (1.0 - s)))"),
     ],
 )
 def test_these_are_not(name: str, after: str) -> None:

@@ -84,7 +84,11 @@ def silu(x: Any) -> Any:
     value = node(
         lambda part: part * (s if part is x else expit(part)), lambda y, part, dx: sloped(part, expit(part), dx), x
     )
-    return value, lambda g: {"x": sloped(x, s, g)}
+
+    def silu_vjp(g: Any) -> dict[str, Any]:
+        return {"x": sloped(x, s, g)}
+
+    return value, silu_vjp
 
 
 @reference("nn.functional.mish", inputs=elementwise(), elementwise=True, rows=rows_of_x)
@@ -305,7 +309,11 @@ def _glu(x: Any, dim: int, gate_of: Callable[[Any], Any], of_gated: Callable[[An
     s = gate_of(b)
     value = a * s
     gate = stored(s)
-    return value, lambda g: {"x": np.concatenate([gate * g, of_gated(a, gate, g)], axis=axis)}
+
+    def glu_vjp(g: Any) -> dict[str, Any]:
+        return {"x": np.concatenate([gate * g, of_gated(a, gate, g)], axis=axis)}
+
+    return value, glu_vjp
 
 
 def _glu_forward_over_reverse(x: Any, *, dim: int = -1) -> Any:
