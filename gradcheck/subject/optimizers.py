@@ -267,7 +267,8 @@ def _one_tensor_for_two(optimizer: Any, params: list[torch.Tensor]) -> list[str]
         named += [(f"state[{name}] of param{i}", value) for name, value in optimizer.state.get(param, {}).items()]
     for name, value in named:
         if isinstance(value, torch.Tensor) and value.numel():
-            owner = owners.setdefault((value._values() if value.is_sparse else value).data_ptr(), name)
+            place = (value._values() if value.is_sparse else value).data_ptr()
+            owner = owners.setdefault(place, name) if place else name  # 0: the device does not tell
             if owner != name and "state" in name:
                 words.append(f"{name} is one tensor with {owner}")
     return words
