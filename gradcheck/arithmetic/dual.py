@@ -143,14 +143,19 @@ def _level(*operands: Any) -> int:
     return max([operand.level for operand in operands if isinstance(operand, Dual)])
 
 
+def _moves(x: Any, level: int) -> bool:
+    """Whether x depends on what a derivative of this level is taken by."""
+    return isinstance(x, Dual) and x.level == level
+
+
 def primal_of(x: Any, level: int = 0) -> Any:
     """The value part of a dual number of this level; anything else is its own value."""
-    return x.primal if isinstance(x, Dual) and x.level == level else x
+    return x.primal if _moves(x, level) else x
 
 
 def tangent_of(x: Any, level: int = 0) -> Any:
     """The derivative part of a dual number of this level; zeros for anything else, which is constant."""
-    if isinstance(x, Dual) and x.level == level:
+    if _moves(x, level):
         return x.tangent
     return np.zeros_like(x) if isinstance(x, Composite) else np.zeros(np.shape(x))
 
@@ -178,9 +183,9 @@ def _bilinear(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         level = _level(a, b)
         x, y = primal_of(a, level), primal_of(b, level)
         terms = []
-        if isinstance(a, Dual) and a.level == level:
+        if _moves(a, level):
             terms.append(function(a.tangent, y))
-        if isinstance(b, Dual) and b.level == level:
+        if _moves(b, level):
             terms.append(function(x, b.tangent))
         return Dual(function(x, y), terms[0] if len(terms) == 1 else terms[0] + terms[1], level)
 
@@ -196,8 +201,7 @@ def _quotient(a: Any, b: Any) -> Dual:
     level = _level(a, b)
     divisor, db = primal_of(b, level), tangent_of(b, level)
     y = primal_of(a, level) / divisor
-    moves = isinstance(b, Dual) and b.level == level
-    return Dual(y, (tangent_of(a, level) - (y * db if moves else db)) / divisor, level)
+    return Dual(y, (tangent_of(a, level) - (y * db if _moves(b, level) else db)) / divisor, level)
 
 
 def _comparison(compare: Any) -> Callable[[Any, Any], Any]:
@@ -264,10 +268,10 @@ def _power(a: Any, b: Any) -> Any:
     level = _level(a, b)
     x, y = primal_of(a, level), primal_of(b, level)
     value, tangent = np.power(x, y), None
-    if isinstance(a, Dual) and a.level == level:
+    if _moves(a, level):
         constant = isinstance(y, float | int) and y == 0
         tangent = np.zeros_like(a.tangent) if constant else y * np.power(x, y - 1.0) * a.tangent
-    if isinstance(b, Dual) and b.level == level:
+    if _moves(b, level):
         turned = value * np.log(x) * b.tangent
         tangent = turned if tangent is None else tangent + turned
     return Dual(value, tangent, level)

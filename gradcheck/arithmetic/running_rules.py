@@ -83,7 +83,7 @@ Bounded.functions |= {
     np.ones_like: _filled(1.0),
 }
 Mask.functions[np.where] = mask_where
-# Bounded cannot have it as a method: the rules of sums stand upon it.
+# Bounded cannot have these as methods, which mypy would know: their rules stand upon it.
 Bounded.__gradcheck_sum_over_batch__ = lambda a, axis, keepdims: sum_of(a, axis, keepdims, blocks=a.model.blocks)  # type: ignore[attr-defined]
 Bounded.__gradcheck_ties_for_largest__ = ties_for_largest  # type: ignore[attr-defined]
 Bounded.__gradcheck_sinc__ = sinc  # type: ignore[attr-defined]

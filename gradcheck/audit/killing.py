@@ -16,13 +16,11 @@ from gradcheck.audit.mutate import Mutant
 from gradcheck.audit.trials import Trial, Trials
 from gradcheck.cases.modes import oracle_of
 from gradcheck.certify.bounds import accepts_anything
+from gradcheck.certify.certify import CASES
 from gradcheck.certify.draw import smooth_case
 from gradcheck.verdict.judge import Bounds
 
 __all__ = ["fate_of", "killed_on"]
-
-CERTIFIED = 50
-"""Smooth cases that ``gradcheck certify`` looks at by default."""
 
 PROBE = 8
 """Trials in order, before those that have killed others."""
@@ -62,7 +60,7 @@ def _fate(mutant: Mutant, kind: str, kills: dict[str, Kill], reason: str) -> Fat
 
 def _by_certificate(mutant: Mutant, trials: Trials) -> dict[str, Kill]:
     """The case on which ``gradcheck certify`` finds that the wrong formula has no finite bound: no verdict can."""
-    for number in range(CERTIFIED):
+    for number in range(CASES):
         case = smooth_case(trials.reference, trials.seed, number)
         try:
             with time_limit(patience(0.0)):

@@ -15,10 +15,13 @@ from gradcheck.certify.derivative import prove_derivative
 from gradcheck.certify.draw import any_case, is_smooth, smooth_case
 from gradcheck.reference.registry import Reference
 
-__all__ = ["certify", "certify_case"]
+__all__ = ["CASES", "certify", "certify_case"]
+
+CASES = 50
+"""Smooth cases of a reference by default, and as many with values of any kind."""
 
 
-def certify(operation: Reference, cases: int = 50, seed: int = 0, bits: int = 160) -> Summary:
+def certify(operation: Reference, cases: int = CASES, seed: int = 0, bits: int = 160) -> Summary:
     """``cases`` smooth cases and as many with values of any kind; ``bits``: the precision that balls start from.
 
     What is proved: the vjp is the derivative of its own forward, to at least 40 digits (smooth cases); float64 lies

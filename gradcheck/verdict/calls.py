@@ -84,17 +84,13 @@ def judge_made(case: Case, rule: ClosureRule, seen: Calls) -> list[Verdict]:
             outputs[name] = Worst(*(max(pair) for pair in zip(known, worst, strict=True))), shown, words
     notes = (f"not judged, since a decision hangs on rounding: calls {undecided}",) if undecided else ()
     verdicts = [
-        _verdict(case, name, _status(worst), worst, witness=witness, words=words, notes=notes)
+        _verdict(case, name, worst.status, worst, witness=witness, words=words, notes=notes)
         for name, (worst, witness, words) in outputs.items()
     ]
     changed = seen.changed[0] if seen.changed else ""
     stays = Worst(np.inf, np.inf, np.inf) if changed else AGREED
-    kept = _verdict(case, "untouched", _status(stays), stays, words=changed)
+    kept = _verdict(case, "untouched", stays.status, stays, words=changed)
     return [*verdicts, kept] if verdicts else [_verdict(case, "param", "agrees", AGREED, notes=notes), kept]
-
-
-def _status(worst: Worst) -> str:
-    return "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"
 
 
 def _reference(

@@ -25,6 +25,11 @@ class Worst(NamedTuple):
     coarse: float
     ulp: float
 
+    @property
+    def status(self) -> str:
+        """``agrees``, ``coarse`` or ``deviates``."""
+        return "agrees" if self.ratio <= 1.0 else "coarse" if self.coarse <= 1.0 else "deviates"
+
 
 def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst:
     """The worst of all elements: the maxima of :func:`error_ratios` and of the errors in ulps, without keeping them.

@@ -113,7 +113,7 @@ def _judge_output(
         words = f"{name} has dtype {observed.dtypes[name]}, should be {choices(allowed)}"
         return verdict(case, name, "deviates", np.inf, np.inf, np.inf, digest, words=words)
     worst = _worst(got, reference, coarse)
-    status = "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"
+    status = worst.status
     witness = None
     if status != "agrees":
         ratios = error_ratios(got, reference)

@@ -78,7 +78,7 @@ def within_bound(
             ratios = error_ratios(got, reference)
             if coarse is not None and worst[1] > 1.0:
                 ratios = np.minimum(ratios, error_ratios(got, coarse))
-        status = "agrees" if worst[0] <= 1.0 else "coarse" if worst[1] <= 1.0 else "deviates"
+        status = worst.status
         witness = None if status == "agrees" else witness_of(got, reference, ratios, {})
     numbers = dict(zip(("error_over_bound", "error_over_storage_bound", "ulp"), map(float, worst), strict=True))
     return verdict(case, output, status, digest=digest, witness=witness, **numbers)

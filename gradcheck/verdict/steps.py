@@ -300,10 +300,9 @@ def _witness(before: Before, got: np.ndarray, reference: Bounded, coarse: Bounde
 
 def _finished(case: Case, name: str, output: _Output) -> Verdict:
     worst = output.worst
-    status = "agrees" if worst.ratio <= 1.0 else "coarse" if worst.coarse <= 1.0 else "deviates"
     words = f"worst at {output.words}" if output.witness is not None else output.words
     digest = digest_of(b"".join(output.bits))
-    return _verdict(case, name, status, worst, digest, witness=output.witness, words=words)
+    return _verdict(case, name, worst.status, worst, digest, witness=output.witness, words=words)
 
 
 def _untouched(case: Case, seen: Seen) -> Verdict:

@@ -104,7 +104,7 @@ def sgd_step(state: dict[str, Any], p: torch.Tensor, grad: torch.Tensor, group: 
 def sharing(of: type, entry: str) -> Callable[..., Any]:
     """An optimizer whose parameters share one state tensor, as after a slip in a foreach implementation."""
 
-    class Sharing(of):  # type: ignore[misc]
+    class Sharing(of):  # type: ignore[misc]  # a base that is only known when it runs
         def step(self, closure: Any = None) -> None:
             super().step()
             tensors = [state[entry] for state in self.state.values()]

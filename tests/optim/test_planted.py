@@ -249,7 +249,7 @@ def test_a_wrong_rule_is_caught_as_a_wrong_subject_is() -> None:
 def test_a_step_whose_squares_underflow_is_still_judged(name: str) -> None:
     """Their average is 0 for certain, or as good as, and never negative: its root is not NaN, and eps alone divides."""
 
-    class Farther(getattr(torch.optim, name)):  # type: ignore[misc]
+    class Farther(getattr(torch.optim, name)):  # type: ignore[misc]  # a base that is only known when it runs
         @torch.no_grad()
         def step(self, closure: Any = None) -> None:
             super().step()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MATRICES", "TENSORS", "TENSOR_FORMATS", "refusal"]
+__all__ = ["MATRICES", "TENSORS", "TENSOR_FORMATS", "is_number", "is_whole", "refusal"]
 
 LEAST: dict[str, float] = dict.fromkeys(
     ("lr", "eps", "weight_decay", "momentum", "lr_decay", "initial_accumulator_value", "momentum_decay", "rho"), 0.0
@@ -47,8 +47,14 @@ def refusal(name: str, defaults: Mapping[str, Any], options: Mapping[str, Any]) 
     return ""
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is a number; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """The same of a whole one."""
+    return is_number(value) and isinstance(value, int)
 
 
 def _kind(option: str, value: Any, default: Any) -> str:
@@ -59,13 +65,13 @@ def _kind(option: str, value: Any, default: Any) -> str:
         return "" if isinstance(value, bool) else "True or False"
     if isinstance(default, tuple):
         right = isinstance(value, tuple) and len(value) == len(default)
-        right = right and all(_is_number(a) or a is b is None for a, b in zip(value, default, strict=True))
+        right = right and all(is_number(a) or a is b is None for a, b in zip(value, default, strict=True))
         return "" if right else f"{len(default)} numbers"
     if default is None:
         return "" if value is None or isinstance(value, int) else "an integer or None"
     if option in ("ns_steps", "max_iter", "history_size", "growth_interval"):
-        return "" if isinstance(value, int) and not isinstance(value, bool) else "an integer"
-    return "" if _is_number(value) or value in WORDS.get(option, ()) else "a number"
+        return "" if is_whole(value) else "an integer"
+    return "" if is_number(value) or value in WORDS.get(option, ()) else "a number"
 
 
 def _range(name: str, option: str, value: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradcheck.errors import choices
+from gradcheck.reference.optim.options import is_number, is_whole
 from gradcheck.reference.schedule.compose import options_of, schedule_of
 from gradcheck.reference.schedule.evaluate import own_options
 from gradcheck.reference.schedule.schedule import MOMENTUM, Schedule
@@ -52,7 +53,7 @@ def _expected(entry: Schedule, option: str, value: Any) -> str:
     if option == "schedulers":
         return _expected_parts(value)
     if option == "milestones":
-        right = isinstance(value, tuple) and all(map(_is_whole, value))
+        right = isinstance(value, tuple) and all(map(is_whole, value))
         return "" if right else "a tuple of whole numbers"
     if option in entry.functions or (value is None and entry.options[option] is None):
         return ""
@@ -70,15 +71,11 @@ def _expected_one(entry: Schedule, option: str, value: Any) -> str:
     if option in WHOLE:
         least = WHOLE[option]
         words = "a whole number" + (f" >= {least}" if math.isfinite(least) else "")
-        return "" if _is_whole(value) and value >= least else words
-    if not isinstance(value, int | float) or isinstance(value, bool):
+        return "" if is_whole(value) and value >= least else words
+    if not is_number(value):
         return "a number"
     words, least, most = RANGES.get(place, ("", -math.inf, math.inf))
     return "" if least <= value <= most or not words else words
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _together(name: str, given: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
