@@ -77,9 +77,11 @@ def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
     if isinstance(entry, Reference):
         return list(_fixed(entry, dtype, seed, mode))
     if isinstance(entry, ClosureRule) and not mode.startswith("compile"):
-        param = ("param0", ArraySpec("ordinary", (2,)))
         searches = SEARCHES[:1] if dtype == "float16" else SEARCHES
-        made = [Case(entry.name, (param, *words.items()), own) for own, words in searches]
+        made = [
+            Case(entry.name, (("param0", ArraySpec("ordinary", (size,))), *words.items()), own)
+            for own, size, words in searches
+        ]
         return [case.on(dtype=dtype, mode=mode) for case in made]
     if "grad0" not in entry.arrays or mode.startswith("compile"):
         return []

@@ -34,7 +34,11 @@ def _logistic(x: torch.Tensor) -> torch.Tensor:
     return (torch.log1p(torch.exp(-sign * x)) + 0.5 * x * x).sum()
 
 
-LOSSES = {"quadratic": _quadratic, "rosenbrock": _rosenbrock, "logistic": _logistic}
+def _wavy(x: torch.Tensor) -> torch.Tensor:
+    return (0.5 * x * x + torch.sin(4.0 * x)).sum()
+
+
+LOSSES = {"quadratic": _quadratic, "rosenbrock": _rosenbrock, "logistic": _logistic, "wavy": _wavy}
 """The problems of reference/optim/problems.py; their gradients are autograd's."""
 
 

@@ -136,12 +136,12 @@ class _Drive:
 
 
 def _made(factory: Factory, entry: Schedule, optimizer: Any, options: dict[str, Any]) -> Any:
-    """A scheduler, and before it the parts that it is made of."""
+    """A scheduler, and before it the parts that it is made of: only the whole is told of a ``last_epoch``."""
     if "schedulers" not in options:
         return factory(optimizer, **_called(entry, options))
     parts = [_part(part, optimizer) for part in options["schedulers"]]
     if "milestones" in options:
-        return factory(optimizer, schedulers=parts, milestones=list(options["milestones"]))
+        return factory(optimizer, **{**options, "schedulers": parts, "milestones": list(options["milestones"])})
     return factory(parts)
 
 

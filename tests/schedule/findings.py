@@ -146,6 +146,12 @@ FINDINGS: dict[str, Finding] = {
         "lr",
         lambda case: bool(COMPOSITES & set(_parts(case)[:1])),
     ),
+    "SequentialLR(last_epoch=…) begins anew": Finding(
+        'optim.lr_scheduler.SequentialLR(schedulers=(("LinearLR", ("start_factor", 0.25), ("total_iters", 4)), '
+        '("ExponentialLR", ("gamma", 0.9))), milestones=(2,), steps=3, resume=1) seed=0 dtype=float64 mode=last_epoch',
+        "lr",
+        _is("SequentialLR", "last_epoch"),
+    ),
     "SequentialLR cannot start a later part of parts": Finding(
         'optim.lr_scheduler.SequentialLR(schedulers=(("ExponentialLR", ("gamma", 0.9)), ("SequentialLR", ("schedulers", '
         '(("StepLR", ("step_size", 2)),)), ("milestones", ()))), milestones=(2,), steps=3) seed=0 dtype=float64',

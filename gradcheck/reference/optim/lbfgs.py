@@ -13,7 +13,6 @@ import numpy as np
 from gradcheck.arithmetic import Mask
 from gradcheck.errors import ContractError
 from gradcheck.reference.optim.line_search import strong_wolfe
-from gradcheck.reference.optim.problems import PROBLEMS
 from gradcheck.reference.optim.rule import COMPILED
 from gradcheck.reference.registry import enter
 
@@ -92,7 +91,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
     search = draw.choice((None, "strong_wolfe"))
     arguments = {
         "param0": draw.array((draw.choice((3, 2, 5)),), ("ordinary", "integers")),
-        "problem": draw.choice(tuple(PROBLEMS)) if search else draw.choice(("quadratic", "logistic")),
+        "problem": draw.choice(("quadratic", "rosenbrock", "logistic") if search else ("quadratic", "logistic")),
         "calls": draw.choice((3, 1, 6)),
         "lr": draw.choice((1.0, 0.5) if search else (0.1, 0.5, 2.0**-20)),
         "max_iter": draw.choice((1, 2, 3)),
@@ -184,10 +183,23 @@ def _direction(s: LBFGSState, grad: Any, history_size: int) -> LBFGSState:
     return s._replace(d=r)
 
 
-SEARCH = {"problem": "rosenbrock", "calls": 2, "max_iter": 2, "line_search_fn": "strong_wolfe"}
-SEARCHES = ((0, SEARCH | {"lr": 8.0, "max_eval": 4}), (11, SEARCH | {"lr": 2.0, "max_eval": 10}))
-"""Seeds and arguments of two line searches: one ends for want of evaluations, one clamps a trial to its least, not in
-float16: its slopes overflow when multiplied, the step is NaN, and PyTorch raises once its length leaves the format.
+def _search(seed: int, size: int, **words: Any) -> tuple[int, int, dict[str, Any]]:
+    return seed, size, {"problem": "wavy", "calls": 2, "line_search_fn": "strong_wolfe", **words}
+
+
+SEARCHES = (
+    _search(0, 2, problem="rosenbrock", lr=8.0, max_eval=4, max_iter=2),  # ends for want of evaluations
+    _search(11, 2, problem="rosenbrock", lr=2.0, max_eval=10, max_iter=2),  # clamps a trial to its least
+    _search(47, 2, problem="rosenbrock", lr=8.0, max_iter=4),  # ends at the evaluations that it has by default
+    _search(0, 2, problem="quadratic", calls=1, lr=2.0**-10, max_eval=3, max_iter=1),  # finds no bracket
+    _search(47, 2, lr=2.0**-10, max_eval=25, max_iter=1),  # goes out three times before there is a bracket
+    _search(13, 2, lr=1.0, max_eval=10, max_iter=1),  # begins with a bracket whose right end is the lower one
+    _search(0, 1, lr=2.0, max_eval=10, max_iter=3),  # what is too high hangs on the slope at the start
+    _search(5, 2, lr=0.5, max_eval=10, max_iter=3),  # clamps a trial to its largest
+    _search(5708, 1, calls=3, lr=4.0, max_eval=12, max_iter=1),  # goes on with such a bracket
+)
+"""Seeds, sizes and arguments of line searches that go all through it, each with what no drawn one shows. In float16
+the first alone: slopes overflow when multiplied, the step is NaN, and PyTorch raises once its length leaves the format.
 """
 
 RULE = enter(ClosureRule("optim.LBFGS", lbfgs, _inputs))

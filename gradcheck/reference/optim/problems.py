@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["PROBLEMS", "logistic", "quadratic", "rosenbrock"]
+__all__ = ["PROBLEMS", "logistic", "quadratic", "rosenbrock", "wavy"]
 
 
 def quadratic(x: Any) -> tuple[Any, Any]:
@@ -38,8 +38,15 @@ def logistic(x: Any) -> tuple[Any, Any]:
     return np.sum(np.log1p(decayed) + 0.5 * x * x), x - sign * (1.0 / (1.0 + decayed) * decayed)
 
 
+def wavy(x: Any) -> tuple[Any, Any]:
+    """Σ x_i²/2 + sin(4·x_i): many local minima, so that a line search meets every kind of bracket."""
+    half, angle = 0.5 * x, 4.0 * x
+    return np.sum(half * x + np.sin(angle)), 4.0 * np.cos(angle) + half + half
+
+
 PROBLEMS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "quadratic": quadratic,
     "rosenbrock": rosenbrock,
     "logistic": logistic,
+    "wavy": wavy,
 }

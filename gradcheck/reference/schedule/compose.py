@@ -101,7 +101,12 @@ def sequential_route(lr: Any, t: int, base: Any, *, schedulers: tuple[Part, ...]
     return _route(schedulers[which], lr, t - start, base)
 
 
-@schedule("optim.lr_scheduler.SequentialLR", inputs=sequential_inputs, route=sequential_route, modes=("step", "tensor"))
+@schedule(
+    "optim.lr_scheduler.SequentialLR",
+    inputs=sequential_inputs,
+    route=sequential_route,
+    modes=("step", "last_epoch", "tensor"),
+)
 def sequential(t: Any, lr: Any, *, schedulers: tuple[Part, ...], milestones: tuple[int, ...]) -> dict[str, Any]:
     """One part after the other: part i from milestone i on, its own time beginning there and its rate from lr."""
     which = np.array([bisect.bisect_right(milestones, now) for now in t.tolist()])
