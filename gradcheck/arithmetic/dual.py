@@ -197,11 +197,14 @@ def _additive(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _quotient(a: Any, b: Any) -> Dual:
-    """(da - y·db)/b of y = a/b; of a constant divisor 0 is taken away, not y·0, which would be NaN where y is."""
+    """(da - y·db)/b of y = a/b; what is constant costs no term."""
     level = _level(a, b)
-    divisor, db = primal_of(b, level), tangent_of(b, level)
+    divisor = primal_of(b, level)
     y = primal_of(a, level) / divisor
-    return Dual(y, (tangent_of(a, level) - (y * db if _moves(b, level) else db)) / divisor, level)
+    if not _moves(b, level):
+        return Dual(y, a.tangent / divisor, level)
+    turned = y * b.tangent
+    return Dual(y, (a.tangent - turned if _moves(a, level) else -turned) / divisor, level)
 
 
 def _comparison(compare: Any) -> Callable[[Any, Any], Any]:
@@ -227,17 +230,22 @@ def _extremum(function: Callable[[Any, Any], Any], wins: Callable[[Any, Any], An
     number it is ``torch.clamp``, where a tie passes the whole tangent on.
     """
 
-    def tangent(y: Any, a: Any, b: Any, da: Any, db: Any) -> Any:
-        gap = da - db
-        return db + np.where(a == b, 0.5 * gap, np.where(wins(a, b), gap, np.zeros_like(gap)))
-
-    both = _rule(tangent, function)
+    def between(x: Any, y: Any, d: Any) -> Any:
+        """``d`` where x wins over y, half of it at a tie."""
+        return np.where(x == y, 0.5 * d, np.where(wins(x, y), d, np.zeros_like(d)))
 
     def rule(a: Any, b: Any) -> Dual:
-        if isinstance(b, Dual) or np.ndim(b) or not isinstance(a, Dual):
-            return both(a, b)
-        lost = wins(b, a.primal)
-        return Dual(function(a.primal, b), np.where(lost, np.zeros_like(a.tangent), a.tangent), a.level)
+        level = _level(a, b)
+        x, y = primal_of(a, level), primal_of(b, level)
+        if not _moves(a, level):
+            tangent = between(y, x, b.tangent)
+        elif _moves(b, level):
+            tangent = b.tangent + between(x, y, a.tangent - b.tangent)
+        elif isinstance(b, Dual) or np.ndim(b):
+            tangent = between(x, y, a.tangent)
+        else:
+            tangent = np.where(wins(y, x), np.zeros_like(a.tangent), a.tangent)
+        return Dual(function(x, y), tangent, level)
 
     return rule
 

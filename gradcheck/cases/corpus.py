@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -49,6 +50,9 @@ A Jacobian is asked for by unit vectors, whose zeros meet whatever has overflowe
 
 MOST = {"jacobian": 6, "columns": 6, "hvp": 200, "second tangent": 200, "vjp of rows": 200, "jvp of rows": 200}
 """Elements of an array, by oracle: a Jacobian has the square of them."""
+
+BESIDE = {"transposed": "sliced", "sliced": "transposed"}
+"""By layout of the arrays of a plain case in another mode than backward: that of its cotangents and directions."""
 
 EXHAUSTIVE_VARIANTS = 2
 """How many hyperparameter sets of a unary operation are judged at all 65,536 inputs of a 16-bit dtype."""
@@ -149,7 +153,9 @@ def _fixed(operation: Reference, dtype: str, seed: int, mode: str) -> Iterator[C
     elif oracle_of(mode) not in ("jacobian", "columns") and not mode.startswith("compile"):
         plain, without = plain_case(operation, seed, 1), WITHOUT.get(oracle_of(mode), ())
         if not any(spec.kind in without for spec in plain.specs.values()):
-            yield from (plain.on(layout=layout, dtype=dtype) for layout in dict.fromkeys(LAYOUT_CHOICES))
+            for layout in dict.fromkeys(LAYOUT_CHOICES):
+                cotangent = f"{plain.cotangent}:{BESIDE[layout]}" if layout in BESIDE else plain.cotangent
+                yield plain.on(layout=layout, cotangent=cotangent, dtype=dtype)
 
 
 def drawn_case(operation: Entry, dtype: str, seed: int, index: int, mode: str = "backward") -> Case:
@@ -159,13 +165,14 @@ def drawn_case(operation: Entry, dtype: str, seed: int, index: int, mode: str = 
         oracle = oracle_of(mode)
         draw = ModeDraw(operation.name, seed, index, WITHOUT.get(oracle, ()), MOST.get(oracle, 600))
     case = draw_case(operation, draw, seed * 1_000_003 + index).on(dtype=dtype, mode=mode)
-    return case.on(cotangent="ordinary") if _underflows(case, operation) else case
+    if not _is_second_order(case, operation):
+        return case
+    # A subnormal cotangent would underflow on its way through second derivatives: in each composition elsewhere.
+    return case.on(cotangent=re.sub("^subnormal", "ordinary", case.cotangent))
 
 
-def _underflows(case: Case, operation: Entry) -> bool:
-    """Whether a cotangent would underflow on its way through second derivatives: in each composition elsewhere."""
-    second = isinstance(operation, Reference) and oracle_of(case.mode) in ("hvp", "second tangent")
-    return second and case.cotangent == "subnormal"
+def _is_second_order(case: Case, operation: Entry) -> bool:
+    return isinstance(operation, Reference) and oracle_of(case.mode) in ("hvp", "second tangent")
 
 
 def _plain(operation: Reference, seed: int) -> Iterator[Case]:

@@ -162,6 +162,8 @@ class ModeDraw(SeededDraw):
     kinds: those left out, unless there is no other; most: elements of an array.
     """
 
+    cotangent_layouts = (CONTIGUOUS, CONTIGUOUS, "transposed", "sliced", "expanded")
+
     def __init__(self, operation: str, seed: int, index: int, without: tuple[str, ...], most: int) -> None:
         super().__init__(operation, seed, index)
         self._without, self._most = without, most

@@ -95,7 +95,7 @@ def _print_modes(found: list[Cell]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gradcheck.run.modes import MARKS, MODES, claim_words, claims
+    from gradcheck.run.modes import MARKS, MODES, claim_words, claims, compared_words
 
     console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
     console.width = max(console.width, WIDTH)
@@ -117,6 +117,7 @@ def _print_modes(found: list[Cell]) -> None:
     for cell in found:
         if cell.status in ("deviates", "not judged"):
             console.print(f"{cell.status}: {cell.operation} {cell.mode}: {cell.words}\n  {cell.case}")
+    console.print(compared_words(found))
     for claim in claims(found):
         console.print(claim_words(claim))
 

@@ -17,7 +17,18 @@ from gradcheck.run.plan import Piece, drawn_pieces
 from gradcheck.verdict.ledger import Ledger
 from gradcheck.verdict.verdict import Verdict
 
-__all__ = ["MARKS", "MODES", "Cell", "Claim", "cells", "claim_words", "claims", "markdown", "mode_pieces"]
+__all__ = [
+    "MARKS",
+    "MODES",
+    "Cell",
+    "Claim",
+    "cells",
+    "claim_words",
+    "claims",
+    "compared_words",
+    "markdown",
+    "mode_pieces",
+]
 
 MODES = GROUPS["eager"]
 """The modes of the table: all that do not compile."""
@@ -99,18 +110,22 @@ def _cell(operation: str, mode: str, verdicts: list[Verdict], ledger: Ledger) ->
 
 def claims(found: Iterable[Cell]) -> Iterator[Claim]:
     """Where PyTorch's own table says something else than was seen."""
+    for column, claimed, cell in _compared(found):
+        works = cell.status in ("agrees", "known deviation", "partly")
+        if claimed.startswith("yes") != works or cell.status == "partly":
+            yield Claim(cell.operation, column, claimed, cell.status, cell.words)
+
+
+def _compared(found: Iterable[Cell]) -> Iterator[tuple[str, str, Cell]]:
+    """Each claim of PyTorch's table about an operation that was judged: column, what it says, and the cell."""
     seen = {(cell.operation, cell.mode): cell for cell in found}
     header, *lines = TABLE.read_text(encoding="utf-8").splitlines()
     columns = header.split("\t")
     for line in lines:
         row = dict(zip(columns, line.split("\t"), strict=False))
         for column, mode in CLAIMED.items():
-            cell = seen.get((row["name"], mode))
-            if cell is None:
-                continue
-            works = cell.status in ("agrees", "known deviation", "partly")
-            if row[column].startswith("yes") != works or cell.status == "partly":
-                yield Claim(cell.operation, column, row[column], cell.status, cell.words)
+            if (row["name"], mode) in seen:
+                yield column, row[column], seen[row["name"], mode]
 
 
 def markdown(found: list[Cell], title: str) -> str:
@@ -126,8 +141,15 @@ def markdown(found: list[Cell], title: str) -> str:
     lines += [f"| {name} | " + " | ".join(MARKS[cell.status] for cell in row) + " |" for name, row in rows.items()]
     for status in list(MARKS)[1:]:
         lines += _in_words(status, [cell for cell in found if cell.status == status])
-    lines += ["", "## Where PyTorch's own table says something else", ""]
+    lines += ["", "## Where PyTorch's own table says something else", "", compared_words(found), ""]
     return "\n".join(lines + [f"- {claim_words(claim)}" for claim in claims(found)])
+
+
+def compared_words(found: list[Cell]) -> str:
+    """How many claims of PyTorch's table were compared, and how many are as it says."""
+    total, other = len(list(_compared(found))), len(list(claims(found)))
+    words = " and ".join(f"{column} ({mode})" for column, mode in CLAIMED.items())
+    return f"Compared: {total} claims on {words}; {total - other} are as it says."
 
 
 def claim_words(claim: Claim) -> str:

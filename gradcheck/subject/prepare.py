@@ -13,6 +13,7 @@ import torch
 
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, cotangent_words, direction_of
+from gradcheck.cases.layouts import CONTIGUOUS, SHARING
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation, torch_callable
@@ -20,7 +21,7 @@ from gradcheck.subject.modes import MODES, Call, Mode, Tensors
 from gradcheck.subject.seeding import outside_transforms, plain_of
 from gradcheck.subject.settings import autocast_of
 from gradcheck.subject.signatures import lacking_defaults, parameters_of
-from gradcheck.subject.tensors import array_and_bits, bits_of, dtype_name, to_tensor, torch_value
+from gradcheck.subject.tensors import array_and_bits, bits_of, dtype_name, stacked, to_tensor, torch_value
 
 __all__ = ["Prepared", "modes"]
 
@@ -171,7 +172,7 @@ class Batch:
             outputs = prepared.outputs_of({})
         cotangents = {
             name: prepared.given(
-                f"the cotangent of {name}", torch.stack([_cotangent(case, name, output) for case in self._cases])
+                f"the cotangent of {name}", stacked([_cotangent(case, name, output) for case in self._cases])
             )
             for name, output in outputs.items()
             if name not in aux
@@ -179,7 +180,7 @@ class Batch:
         tangents = {
             name: prepared.given(
                 f"the direction of {name}",
-                torch.stack([_direction(case, name, prepared.arguments[name]) for case in self._cases]),
+                stacked([_direction(case, name, prepared.arguments[name]) for case in self._cases]),
             )
             for name in leaves
         }
@@ -196,7 +197,7 @@ class Batch:
 
         # Every second array is batched along its last axis.
         dims = {name: 0 if place % 2 == 0 or not arrays[name][0].dim() else -1 for place, name in enumerate(names)}
-        batch = {name: prepared.given(name, torch.stack(arrays[name], dim=dims[name])) for name in names}
+        batch = {name: prepared.given(name, stacked(arrays[name], dims[name])) for name in names}
         # What is drawn is drawn once, and the same for every row: so it can be told what it was.
         found: Tensors = func.vmap(single, in_dims=(dims, 0, 0), randomness="same")(batch, tangents, cotangents)
         return found
@@ -215,4 +216,8 @@ def _cotangent(case: Case, output: str, value: torch.Tensor) -> torch.Tensor:
 
 
 def _direction(case: Case, name: str, array: np.ndarray) -> torch.Tensor:
-    return to_tensor(direction_of(case, name, array.shape), case.dtype, case.device)
+    """Laid out as cotangents are, since it is that of the gradients in second order; but its numbers stay different
+    ones along every dimension, or derivatives along it might cancel."""
+    layout = cotangent_words(case.cotangent)[1]
+    layout = CONTIGUOUS if layout in SHARING else layout
+    return to_tensor(direction_of(case, name, array.shape), case.dtype, case.device, layout)

@@ -11,7 +11,7 @@ import torch
 
 from gradcheck.cases.layouts import CONTIGUOUS, expanded_axis, misfit
 
-__all__ = ["LAYOUTS", "array_and_bits", "bits_of", "elements_of", "laid_out", "to_array", "to_tensor"]
+__all__ = ["LAYOUTS", "array_and_bits", "bits_of", "elements_of", "laid_out", "stacked", "to_array", "to_tensor"]
 
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:
@@ -86,6 +86,18 @@ def laid_out(tensor: torch.Tensor, layout: str) -> torch.Tensor:
     if layout == CONTIGUOUS or misfit(layout, tuple(tensor.shape), dtype_name(tensor)):
         return tensor
     return LAYOUTS[layout](tensor)
+
+
+def stacked(tensors: list[torch.Tensor], dim: int = 0) -> torch.Tensor:
+    """Tensors of one shape and layout along a new dimension; each keeps its strides, its offset and its bits."""
+    first = tensors[0]
+    if first.numel() == 0 or (first.is_contiguous() and not first.storage_offset() and not first.is_neg()):
+        return torch.stack(tensors, dim=dim)
+    room = first.untyped_storage().size() // first.element_size()
+    lines = torch.stack([tensor.as_strided((room,), (1,), 0) for tensor in tensors])
+    lines = _neg(lines) if first.is_neg() else lines
+    whole = lines.as_strided((len(tensors), *first.shape), (room, *first.stride()), first.storage_offset())
+    return whole.movedim(0, dim)
 
 
 def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contiguous") -> torch.Tensor:

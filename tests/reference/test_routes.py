@@ -56,11 +56,17 @@ def test_a_route_has_the_value_of_the_formula(operation: Reference, route: Any) 
                 assert all(a.overlaps(b) for a, b in pairs if a.is_finite() and b.is_finite())
 
 
+LOGITS = "nn.functional.binary_cross_entropy_with_logits"
 NODES = [
     "nn.functional.normalize(x=ordinary(3, 5), p=3.0, dim=1, eps=1e-12) seed=1 dtype=float64",
     "nn.functional.normalize(x=ordinary(3, 5), p=1.5, dim=1, eps=1e-12) seed=2 dtype=float64",
     "nn.functional.normalize(x=ordinary(3, 5), p=0.5, dim=1, eps=1e-12) seed=3 dtype=float64",
     "nn.functional.softplus(x=ordinary(33), beta=1.7, threshold=2.0) seed=4 dtype=float64",
+    "nn.functional.silu(x=ordinary(9)) seed=5 dtype=float64",
+    "nn.functional.hardsigmoid(x=wide(33)) seed=6 dtype=float64",
+    "nn.functional.hardswish(x=wide(33)) seed=7 dtype=float64",
+    f"{LOGITS}(x=ordinary(9), target=inner(9)) seed=8 dtype=float64 mode=forward",
+    f"{LOGITS}(x=ordinary(9), target=inner(9), weight=inner(9), pos_weight=inner(9)) seed=9 dtype=float64 mode=forward",
 ]
 
 
@@ -70,16 +76,52 @@ def test_the_formula_of_a_node_is_the_derivative_of_its_function(line: str) -> N
 
     case = parse_case(line)
     operation, arguments = reference_named(case.operation), arguments_of(case)
+    operation = replace(operation, function=operation.routes.get(case.mode, operation.function))
+    for moved in operation.differentiable_in(arguments):
 
-    def tangent() -> Any:
-        values, _ = evaluate(operation, arguments, lambda array: Dual(balls(array), balls(array)), balls)
-        return numbers(tangent_of(values["value"]))
+        def tangent(moved: str = moved) -> Any:
+            values, _ = evaluate(operation, arguments, moving(arguments[moved]), balls)
+            return numbers(tangent_of(values["value"]))
 
+        same_with_nodes_and_without(tangent)
+
+
+def moving(moved: Any) -> Any:
+    """Lifts arrays to balls, the one that moves to a dual number whose direction is itself."""
+    return lambda array: Dual(balls(array), balls(array)) if array is moved else balls(array)
+
+
+def same_with_nodes_and_without(evaluated: Any) -> None:
     with ball_precision(200):
-        by_node = tangent()
+        by_node = evaluated()
         with expanded_nodes():
-            by_itself = tangent()
+            by_itself = evaluated()
     assert all(a.overlaps(b) for a, b in zip(by_node, by_itself, strict=True))
+    assert any(not a.is_zero() for a in by_node)
+
+
+TWICE = [
+    "nn.functional.hardswish(x=wide(33)) seed=1 dtype=float64",
+    "nn.functional.binary_cross_entropy(x=inner(9), target=inner(9), reduction='mean') seed=2 dtype=float64",
+]
+
+
+@pytest.mark.parametrize("line", TWICE)
+def test_the_formula_of_a_node_in_a_gradient_is_the_derivative_of_its_function(line: str) -> None:
+    from gradcheck.cases.inputs import arguments_of
+
+    case = parse_case(line)
+    operation, arguments = reference_named(case.operation), arguments_of(case)
+    operation = replace(operation, function=operation.routes.get(case.mode, operation.function))
+    for moved in operation.differentiable_in(arguments):
+
+        def products(moved: str = moved) -> Any:
+            values, pullback = evaluate(operation, arguments, moving(arguments[moved]), balls)
+            cotangent = balls(np.full(np.shape(values["value"]), 1.5))
+            gradients = pullback({"value": cotangent}).values()
+            return np.concatenate([numbers(tangent_of(gradient)) for gradient in gradients])
+
+        same_with_nodes_and_without(products)
 
 
 def test_dual_numbers_take_the_formula_of_a_node_and_leave_it_where_told() -> None:

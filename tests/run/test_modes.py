@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from gradcheck.cli.coverage import coverage as command
 from gradcheck.reference.registry import reference_named, references
-from gradcheck.run.modes import MARKS, MODES, Cell, cells, claims, markdown, mode_pieces
+from gradcheck.run.modes import MARKS, MODES, Cell, cells, claims, compared_words, markdown, mode_pieces
 from gradcheck.run.plan import cases_of
 from gradcheck.verdict.ledger import Ledger, load_ledger
 from gradcheck.verdict.verdict import Verdict
@@ -72,6 +72,9 @@ def test_what_pytorch_claims_is_compared() -> None:
     assert (claim.column, claim.claimed, claim.seen, claim.words) == (
         "forward mode", "yes", "unsupported", "in its words",
     )  # fmt: skip
+    assert "2 claims" in compared_words(seen("unsupported"))
+    assert "; 1 are as it says." in compared_words(seen("unsupported"))
+    assert "; 2 are as it says." in markdown(seen("agrees"), "Modes")
 
 
 def test_the_page_says_every_cell_that_does_not_agree_in_words() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_expit
 
-from gradcheck.arithmetic.functions import guarded, number, stored
+from gradcheck.arithmetic.functions import guarded, node, number, stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.reduction import reduced
 from gradcheck.reference.registry import Kink, reference
@@ -43,7 +43,8 @@ def binary_cross_entropy(x: Any, target: Any, weight: Any = None, *, reduction: 
     """-(target·log x + (1 - target)·log(1 - x))·weight, both logarithms cut off at -100; x in [0, 1], shapes alike.
 
     PyTorch's conventions: the gradient of x divides by max(x·(1 - x), 1e-12) instead of following the cut; that of
-    the target, -log(x/(1 - x)), is not cut, so it is ±inf at x = 0 and x = 1.
+    the target, -log(x/(1 - x)), is not cut, so it is ±inf at x = 0 and x = 1. The second derivative by x is
+    (x² - 2·x·target + target)/(x²·(1 - x)²).
     """
     floor = number(-100.0, x)
     log_x, log_rest = np.log(x), np.log1p(-x)
@@ -53,7 +54,11 @@ def binary_cross_entropy(x: Any, target: Any, weight: Any = None, *, reduction: 
     value, _ = reduced(elements, reduction)
 
     def binary_cross_entropy_vjp(g: Any) -> dict[str, Any]:
-        for_x = g * (x - target) / np.maximum((1.0 - x) * x, number(1e-12, x))
+        for_x = node(
+            lambda x: g * (x - target) / np.maximum((1.0 - x) * x, number(1e-12, x)),
+            lambda y, x, dx: (x * x - 2.0 * x * target + target) / (x**2 * (1.0 - x) ** 2) * (dx * g),
+            x,
+        )
         for_target = stored(-stored(np.log(x / (1.0 - x))) * g)
         if weight is not None:
             for_x, for_target = stored(for_x) * weight, stored(for_target * weight)
@@ -119,11 +124,53 @@ TRANSFORMS = (
 """The modes that go through ``torch.func``."""
 
 
+def _logits_elements(x: Any, target: Any, weight: Any, pos_weight: Any) -> Any:
+    """The losses, not reduced."""
+    log_s = stored(log_expit(x))
+    linear = stored(stored(1.0 - target) * x)
+    factor = None if pos_weight is None else stored(stored(stored(pos_weight - 1.0) * target) + 1.0)
+    elements = linear - (log_s if factor is None else stored(factor * log_s))
+    return elements if weight is None else stored(elements) * weight
+
+
+def _logits_gradients(x: Any, target: Any, weight: Any, pos_weight: Any, g: Any) -> tuple[Any, Any]:
+    """Of x and of the target, not reduced."""
+    s = stored(expit(x))
+    if pos_weight is None:
+        for_x = stored(stored(s - target) * g)
+        for_target = stored(-x * g)
+    else:
+        t = stored(pos_weight * target)
+        for_x = stored(stored(stored(stored(stored(t + 1.0) - target) * s) - t) * g)
+        for_target = stored(stored(stored(log_expit(-x)) - stored(stored(log_expit(x)) * pos_weight)) * g)
+    if weight is not None:
+        for_x, for_target = stored(for_x * weight), stored(for_target * weight)
+    return for_x, for_target
+
+
+def _with_logits_forward(
+    x: Any, target: Any, weight: Any = None, pos_weight: Any = None, *, reduction: str = "mean"
+) -> Any:
+    """Forward mode takes the formulas of the gradients, and reduces what they give."""
+
+    def along_target(x: Any) -> Any:
+        return node(
+            lambda target: _logits_elements(x, target, weight, pos_weight),
+            lambda y, target, step: _logits_gradients(x, target, weight, pos_weight, step)[1],
+            target,
+        )
+
+    elements = node(along_target, lambda y, x, dx: _logits_gradients(x, target, weight, pos_weight, dx)[0], x)
+    value, _ = reduced(elements, reduction)
+    _, vjp = binary_cross_entropy_with_logits(x, target, weight, pos_weight, reduction=reduction)
+    return value, vjp
+
+
 @reference(
     "nn.functional.binary_cross_entropy_with_logits",
     inputs=_bce_logits_inputs,
     constant=("weight", "pos_weight"),
-    routes=dict.fromkeys(TRANSFORMS, _with_logits_transformed),
+    routes={**dict.fromkeys(TRANSFORMS, _with_logits_transformed), "forward": _with_logits_forward},
 )
 def binary_cross_entropy_with_logits(
     x: Any, target: Any, weight: Any = None, pos_weight: Any = None, *, reduction: str = "mean"
@@ -132,25 +179,10 @@ def binary_cross_entropy_with_logits(
 
     weight and pos_weight broadcast to it. A composite of PyTorch: each result is stored.
     """
-    log_s = stored(log_expit(x))
-    linear = stored(stored(1.0 - target) * x)
-    factor = None if pos_weight is None else stored(stored(stored(pos_weight - 1.0) * target) + 1.0)
-    elements = linear - (log_s if factor is None else stored(factor * log_s))
-    if weight is not None:
-        elements = stored(elements) * weight
-    value, _ = reduced(elements, reduction)
+    value, _ = reduced(_logits_elements(x, target, weight, pos_weight), reduction)
 
     def with_logits_vjp(g: Any) -> dict[str, Any]:
-        s = stored(expit(x))
-        if pos_weight is None:
-            for_x = stored(stored(s - target) * g)
-            for_target = stored(-x * g)
-        else:
-            t = stored(pos_weight * target)
-            for_x = stored(stored(stored(stored(stored(t + 1.0) - target) * s) - t) * g)
-            for_target = stored(stored(stored(log_expit(-x)) - stored(log_s * pos_weight)) * g)
-        if weight is not None:
-            for_x, for_target = stored(for_x * weight), stored(for_target * weight)
+        for_x, for_target = _logits_gradients(x, target, weight, pos_weight, g)
         if reduction == "mean":
             for_x, for_target = for_x / np.size(x), for_target / np.size(x)
         return {"x": for_x, "target": for_target}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import number, stored
+from gradcheck.arithmetic.functions import node, number, stored
 from gradcheck.reference.domains import elementwise, hyperparameters, kink, rows_of_x
 from gradcheck.reference.registry import Kink, reference
 
@@ -243,13 +243,21 @@ def softshrink(x: Any, *, lambd: Any = 0.5) -> Any:
     kinks=(kink("x = ±3", "the gradient is 0", [-3.0, 3.0], [0.0, 1.0], [0.0, 0.0]),),
 )
 def hardsigmoid(x: Any) -> Any:
-    """min(max(x + 3, 0), 6)/6; same shape as x (Courbariaux et al. 2015). The gradient at ±3 and at NaN is 0."""
-    shifted = x + 3.0
-    value = np.where(x <= -3.0, 0.0, np.where(x >= 3.0, 6.0, shifted)) / 6.0
+    """min(max(x + 3, 0), 6)/6; same shape as x (Courbariaux et al. 2015). The gradient at ±3 and at NaN is 0.
+
+    Gradient and tangent are multiplied by 1/6, the value is divided by 6.
+    """
     inside = (x > -3.0) & (x < 3.0)
 
+    def sloped(along: Any) -> Any:
+        return np.where(inside, along * (number(1.0, x) / 6.0), 0.0)
+
+    value = node(
+        lambda x: np.where(x <= -3.0, 0.0, np.where(x >= 3.0, 6.0, x + 3.0)) / 6.0, lambda y, x, dx: sloped(dx), x
+    )
+
     def hardsigmoid_vjp(g: Any) -> dict[str, Any]:
-        return {"x": np.where(inside, g * (number(1.0, x) / 6.0), 0.0)}
+        return {"x": sloped(g)}
 
     return value, hardsigmoid_vjp
 
@@ -267,13 +275,21 @@ def hardsigmoid(x: Any) -> Any:
 def hardswish(x: Any) -> Any:
     """x·min(max(x + 3, 0), 6)/6; same shape as x (Howard et al. 2019).
 
-    The gradient is 0 up to and at -3, (x/3 + 1/2)·g between, and g from 3 on.
+    The gradient is 0 up to and at -3, (x/3 + 1/2)·g between, and g from 3 on; so is the tangent. The derivative of the
+    gradient along h is (h·g)/3.
     """
-    gate = np.where(x <= -3.0, 0.0, np.where(x >= 3.0, 6.0, x + 3.0))
-    value = x * gate / 6.0
     low, high = x <= -3.0, x >= 3.0
 
+    def gated(x: Any) -> Any:
+        return x * np.where(low, 0.0, np.where(high, 6.0, x + 3.0)) / 6.0
+
+    def sloped(x: Any, along: Any) -> Any:
+        between = node(lambda x: along * (x / 3.0 + 0.5), lambda y, x, dx: dx * along / 3.0, x)
+        return np.where(low, 0.0, np.where(high, along, between))
+
+    value = node(gated, lambda y, x, dx: sloped(x, dx), x)
+
     def hardswish_vjp(g: Any) -> dict[str, Any]:
-        return {"x": np.where(low, 0.0, np.where(high, g, g * (x / 3.0 + 0.5)))}
+        return {"x": sloped(x, g)}
 
     return value, hardswish_vjp
