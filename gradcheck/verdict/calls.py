@@ -29,7 +29,7 @@ AGREED = Worst(0.0, 0.0, 0.0)
 def judge_calls(case: Case, rule: ClosureRule, subject: Factory | None = None) -> list[Verdict]:
     """Verdicts on the parameter and every state entry after each call, the worst of all calls; and on what must stay.
 
-    A call whose decisions hang on rounding errors is not judged, and a note says so.
+    A call whose decisions hang on rounding errors is not judged, and a note on the parameter says so.
     """
     given, problem, calls = asked(case, rule)
     return judge_made(case, rule, run_calls(case, given, problem, calls, subject))
@@ -84,7 +84,7 @@ def judge_made(case: Case, rule: ClosureRule, seen: Calls) -> list[Verdict]:
             outputs[name] = Worst(*(max(pair) for pair in zip(known, worst, strict=True))), shown, words
     notes = (f"not judged, since a decision hangs on rounding: calls {undecided}",) if undecided else ()
     verdicts = [
-        _verdict(case, name, worst.status, worst, witness=witness, words=words, notes=notes)
+        _verdict(case, name, worst.status, worst, witness=witness, words=words, notes=notes if name == "param" else ())
         for name, (worst, witness, words) in outputs.items()
     ]
     changed = seen.changed[0] if seen.changed else ""
