@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -53,8 +54,9 @@ def audit(
     Faults are mutated formulas (a reference with one change has to make the true PyTorch look wrong) and tampered
     outputs of PyTorch; the sensitivity is the smallest relative error reported with every seed, or with 95 % of 20 or
     more, in roundoffs of the dtype. Exit status 0: nothing survived; 1: something did; 2: wrong usage; 130:
-    interrupted.
+    interrupted, with the figures of what was done by then.
     """
+    from gradcheck.audit.findings import AuditReport, OperationAudit
     from gradcheck.audit.report import audit as plant
     from gradcheck.cases.modes import chosen_modes
     from gradcheck.cli.tables import progress_bar
@@ -64,9 +66,16 @@ def audit(
     target = writable("--json", json_file)
     chosen_in = chosen_modes(modes)
     chosen = [entry for entry in select(names) if entry.kind != "integer"]
+    done: dict[str, list[OperationAudit]] = {}
+    start, interrupted = time.perf_counter(), False
     try:
         with progress_bar() as bar:
             task = bar.add_task("auditing", total=len(chosen))
+
+            def told(name: str, audits: list[OperationAudit]) -> None:
+                done[name] = audits
+                bar.update(task, advance=1, description=name)
+
             report = plant(
                 chosen,
                 cases=cases,
@@ -76,17 +85,19 @@ def audit(
                 seeds=seeds,
                 modes=chosen_in,
                 every_dtype=every_dtype,
-                progress=lambda name, _: bar.update(task, advance=1, description=name),
+                progress=told,
             )
     except KeyboardInterrupt:
-        click.echo("gradcheck: audit interrupted; its figures need all operations that were asked for.", err=True)
-        sys.exit(130)
-    if not report.operations:
+        interrupted = True
+        finished = [part for entry in chosen for part in done.get(entry.name, ())]
+        report = AuditReport(finished, cases, seed, sample, time.perf_counter() - start)
+        click.echo(f"gradcheck: audit interrupted; {len(done)} of {len(chosen)} audits were done.", err=True)
+    if not report.operations and not interrupted:
         raise UsageError(f"nothing to audit: PyTorch has none of these operations in {choices(chosen_in)}.")
     _print(report)
     if target is not None:
         write_json(target, report.as_json())
-    sys.exit(report.status)
+    sys.exit(130 if interrupted else report.status)
 
 
 def _print(report: AuditReport) -> None:

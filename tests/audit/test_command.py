@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from gradcheck.audit import report
 from gradcheck.cli import main
 
 
@@ -41,3 +42,18 @@ def test_an_audit_in_modes_names_them(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "forward" in result.output
     assert {row["mode"] for row in json.loads(target.read_text())["rows"]} == {"forward", "double"}
+
+
+def test_what_was_done_before_an_interrupt_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, target = report._audited, tmp_path / "audit.json"
+
+    def interrupted(entry: Any, *more: Any) -> Any:
+        if entry.name.endswith("relu6"):
+            raise KeyboardInterrupt
+        return whole(entry, *more)
+
+    monkeypatch.setattr(report, "_audited", interrupted)
+    result = call("relu", "relu6", "--sample", "3", "--cases", "4", "--jobs", "1", "--json", str(target))
+    assert result.exit_code == 130
+    assert "audit interrupted; 1 of 2 audits were done" in result.output
+    assert {row["operation"] for row in json.loads(target.read_text())["rows"]} == {"nn.functional.relu"}
