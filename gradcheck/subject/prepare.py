@@ -21,7 +21,7 @@ from gradcheck.subject.modes import MODES, Call, Mode, Tensors
 from gradcheck.subject.seeding import outside_transforms, plain_of
 from gradcheck.subject.settings import autocast_of
 from gradcheck.subject.signatures import lacking_defaults, parameters_of
-from gradcheck.subject.tensors import array_and_bits, bits_of, dtype_name, stacked, to_tensor, torch_value
+from gradcheck.subject.tensors import array_and_bits, dtype_name, elements_of, stacked, to_tensor, torch_value
 
 __all__ = ["Prepared", "modes"]
 
@@ -53,7 +53,7 @@ class Prepared:
         self.wrong: list[str] = []
         self._subject = subject
         self._newer = lacking_defaults(operation, arguments)
-        self._given: list[tuple[str, torch.Tensor, bytes]] = []
+        self._given: list[tuple[str, torch.Tensor, bytearray]] = []
         self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
         for name in (name for name, value in arguments.items() if isinstance(value, np.ndarray)):
             self.given(name, self._tensors[name])
@@ -82,8 +82,9 @@ class Prepared:
 
     def given(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """The tensor, which is given to PyTorch under that name; its bits are kept, to be looked at afterwards."""
+        # Of the memory: an array of one whole number (bfloat16's bits) would be how many zeros there are to be.
         with outside_transforms():
-            self._given.append((name, tensor, bits_of(tensor)))
+            self._given.append((name, tensor, bytearray(elements_of(tensor).data)))
         return tensor
 
     @contextmanager
@@ -99,7 +100,7 @@ class Prepared:
 
     def _check_given(self) -> None:
         for name, tensor, bits in self._given:
-            if bits_of(tensor) != bits:
+            if bits != elements_of(tensor).data:  # memory with memory, without a copy
                 raise RuntimeError(f"{name} was modified")
 
     def _outputs(self, tensors: dict[str, Any]) -> Tensors:

@@ -158,15 +158,26 @@ def test_a_modified_input_is_seen_in_every_mode(mode: str) -> None:
     assert ("x was modified" in words) == (mode != "inplace"), words
 
 
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_a_single_number_that_changed_is_a_modified_input(dtype: str) -> None:
+    def writes(x: torch.Tensor) -> torch.Tensor:
+        value = RELU(x)
+        x.detach().neg_()
+        return value
+
+    assert (
+        "x was modified"
+        in verdicts("backward", writes, f"nn.functional.relu(x=ordinary()) seed=1 dtype={dtype}")["value"][1]
+    )
+
+
 def test_a_zero_that_lost_its_sign_is_a_modified_input() -> None:
     def writes(x: torch.Tensor) -> torch.Tensor:
         x.detach().add_(0.0)
         return RELU(x)
 
-    assert (
-        "x was modified"
-        in verdicts("backward", writes, "nn.functional.relu(x=special(20)) seed=3 dtype=float64")["value"][1]
-    )
+    line = "nn.functional.relu(x=special(20)) seed=3 dtype=float64"
+    assert "x was modified" in verdicts("backward", writes, line)["value"][1]
 
 
 class _Greedy(_Function):
