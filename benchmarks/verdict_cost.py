@@ -3,7 +3,8 @@
     python benchmarks/verdict_cost.py [--operation layer_norm]… [--dtype float32]… [--rounds 15] [--markdown]
 
 One process, one thread, and the time that the processor worked for it. All that is compared is timed in turn, round by
-round, and the least time of each counts: other work on the machine only ever adds. A verdict is that of a prepared
+round, and the least time of each counts: other work on the machine only ever adds. Small sizes get more rounds, as many
+as fit into some seconds, since what disturbs a millisecond disturbs all of it. A verdict is that of a prepared
 case, whose inputs are drawn: PyTorch's forward and backward on fresh tensors, the reference with its bounds, and the
 comparison; ``judging`` is the last two alone, and ``plain`` the reference in plain float64 in the same blocks, what is
 left when bounds cost nothing; and ``drawn`` the whole with inputs drawn anew. Large arrays are worked in compiled loops
@@ -48,6 +49,12 @@ LINES = {
 }
 SLOW_ELEMENTS, FAST_ELEMENTS = 2_000, 40_000
 """Up to so many differentiable numbers gradcheck's slow and fast modes are run."""
+
+LEAST_SECONDS = 4.0
+"""So long a row of the table is timed, at the least."""
+
+LONG_SECONDS, ROUNDS_OF_LONG = 0.3, 3
+"""What takes so long once is timed in so many rounds only."""
 
 TARGETS = (
     ("layer_norm", "16×64", "float64", "slow", 300.0, "at least"),
@@ -156,12 +163,17 @@ def _forward_and_backward(operation: Reference, case: Case, arguments: dict[str,
 
 
 def least_seconds(jobs: dict[str, Work], rounds: int) -> dict[str, float]:
-    """Of each job, all of them in turn; a short one several times a round, a long one twice in all."""
+    """Of each job, all of them in turn; a short one several times a round, a long one in the first rounds alone.
+
+    There are more rounds than asked for where they are over within LEAST_SECONDS.
+    """
     least = {name: _least(job, 1) for name, job in jobs.items()}
-    for done in range(rounds):
+    begun, done = time.process_time(), 0
+    while done < rounds or time.process_time() - begun < LEAST_SECONDS:
         for name, job in jobs.items():
-            if least[name] < 0.3 or done == 0:
+            if least[name] < LONG_SECONDS or done < ROUNDS_OF_LONG:
                 least[name] = min(least[name], _least(job, max(1, min(20, int(0.01 / least[name])))))
+        done += 1
     return least
 
 
@@ -223,7 +235,7 @@ def main(
         case = parse_case(f"nn.functional.{LINES[operation].format(*shape)} seed=1 dtype={dtype}")
         costs.append(Cost(operation, size, dtype, least_seconds(works(case), rounds)))
     console = Console(width=160)
-    console.print(f"torch {torch.__version__}, one thread, least of {rounds} rounds")
+    console.print(f"torch {torch.__version__}, one thread, least of {rounds} rounds or more")
     console.print(
         f"arrays of more than {DEFERRED_ELEMENTS:,} elements: {'compiled loops' if kernels() else 'NumPy alone'}"
     )

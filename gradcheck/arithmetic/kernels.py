@@ -23,8 +23,8 @@ from llvmlite import ir
 
 __all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "largest", "run"]
 
-TILE = 256
-"""Elements of one register: a dozen of them fill the nearest cache."""
+TILE = 128
+"""Elements of one register: a dozen of them fill half of the nearest cache, which two threads of a core may share."""
 
 REGISTER = 2 * TILE + 40
 """Numbers from one register to the next: a multiple of 4,096 bytes would make the processor take one for another."""
