@@ -198,8 +198,6 @@ SEARCHES = (
     _search(5, 2, lr=0.5, max_eval=10, max_iter=3),  # clamps a trial to its largest
     _search(5708, 1, calls=3, lr=4.0, max_eval=12, max_iter=1),  # goes on with such a bracket
 )
-"""Seeds, sizes and arguments of line searches that go all through it, each with what no drawn one shows. In float16
-the first alone: slopes overflow when multiplied, the step is NaN, and PyTorch raises once its length leaves the format.
-"""
+"""Seeds, sizes and arguments of line searches that go all through it, each with what no drawn one shows."""
 
 RULE = enter(ClosureRule("optim.LBFGS", lbfgs, _inputs))
