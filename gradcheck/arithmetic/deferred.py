@@ -24,6 +24,7 @@ from gradcheck.arithmetic.postponed import Summed, run
 from gradcheck.arithmetic.protocol import Composite
 from gradcheck.arithmetic.running import Bounded, lift, lift_array
 from gradcheck.arithmetic.running_operators import (
+    floor_of_sum,
     is_power_of_two,
     top_of_product,
     top_of_quotient,
@@ -74,7 +75,7 @@ class Deferred(Bounded):
         self.model = model
         self.top = top
         self.is_root = False
-        self.nonnegative = False
+        self.floor = -math.inf
         self.noted = noted
         self.rules = rules
 
@@ -206,12 +207,12 @@ def deferred(number: Any) -> Any:
         return number
     kept = Deferred(number.model, number.shape, number.top, None, 0)
     kept._value, kept._bound, kept._magnitude = number.value, number.bound, number._magnitude
-    kept.is_root, kept.nonnegative = number.is_root, number.nonnegative
+    kept.is_root, kept.floor = number.is_root, number.floor
     return kept
 
 
 def _put_off(
-    m: RoundingModel, top: float, noted: Noted, *operands: Bounded, nonnegative: bool = False
+    m: RoundingModel, top: float, noted: Noted, *operands: Bounded, floor: float = -math.inf
 ) -> Deferred | None:
     """The number that a rule gives, unless its numbers have to be looked at."""
     if not top <= m.safe or any(operand.model.carries_wide for operand in operands):
@@ -228,7 +229,7 @@ def _put_off(
                 operand.compute()
         rules = 1
     result = Deferred(m, shape, top, noted, rules)
-    result.nonnegative = nonnegative
+    result.floor = floor
     return result
 
 
@@ -236,8 +237,7 @@ _joint_shape = lru_cache(maxsize=64)(np.broadcast_shapes)  # which makes arrays 
 
 
 def _add(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
-    known = a.nonnegative and b.nonnegative
-    return _put_off(m, top_of_sum(m, a, b), lambda tape: tape.add(a, b), a, b, nonnegative=known)
+    return _put_off(m, top_of_sum(m, a, b), lambda tape: tape.add(a, b), a, b, floor=floor_of_sum(m, a, b))
 
 
 def _subtract(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
@@ -248,8 +248,8 @@ def _multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
     for number, factor in ((a, b), (b, a)):
         if not isinstance(factor, Deferred) and is_power_of_two(factor):
             return _scale(m, number, float(factor.value))
-    known = a is b or (a.nonnegative and b.nonnegative)
-    return _put_off(m, top_of_product(m, a, b), lambda tape: tape.multiply(a, b), a, b, nonnegative=known)
+    floor = 0.0 if a is b else min(a.floor, b.floor, 0.0)
+    return _put_off(m, top_of_product(m, a, b), lambda tape: tape.multiply(a, b), a, b, floor=floor)
 
 
 def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
@@ -257,13 +257,13 @@ def _divide(m: RoundingModel, a: Bounded, b: Bounded) -> Deferred | None:
         return None
     if is_power_of_two(b):
         return _scale(m, a, 1.0 / float(b.value))
-    known = a.nonnegative and b.nonnegative
-    return _put_off(m, top_of_quotient(m, a, b), lambda tape: tape.divide(a, b), a, b, nonnegative=known)
+    floor = min(a.floor, b.floor, 0.0)
+    return _put_off(m, top_of_quotient(m, a, b), lambda tape: tape.divide(a, b), a, b, floor=floor)
 
 
 def _scale(m: RoundingModel, a: Bounded, factor: float) -> Deferred | None:
-    known = a.nonnegative and factor > 0.0
-    return _put_off(m, top_of_scaled(m, a, factor), lambda tape: tape.scale(a, factor), a, nonnegative=known)
+    floor = min(a.floor, 0.0) if factor > 0.0 else -math.inf
+    return _put_off(m, top_of_scaled(m, a, factor), lambda tape: tape.scale(a, factor), a, floor=floor)
 
 
 def _negative(m: RoundingModel, a: Bounded) -> Deferred | None:

@@ -41,7 +41,7 @@ class Summed(Bounded):
         self.model = terms.model
         self.top = top
         self.is_root = False
-        self.nonnegative = terms.nonnegative
+        self.floor = min(terms.floor, 0.0)
         _waiting.append(weakref.ref(self))
 
     @property

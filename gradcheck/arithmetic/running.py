@@ -17,7 +17,7 @@ from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, float64_of, peak
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
 
-__all__ = ["Bounded", "carried", "finish", "lift", "lift_array", "reach", "repair", "total"]
+__all__ = ["Bounded", "Factor", "carried", "finish", "lift", "lift_array", "reach", "repair", "rounded_floor", "total"]
 
 Where = Callable[..., Any]
 """From the operands of a rule, or some elements of them, to a mask."""
@@ -34,7 +34,7 @@ class Bounded(Composite):
     for most operations, that nothing can overflow.
     """
 
-    __slots__ = ("_magnitude", "bound", "is_root", "model", "nonnegative", "top", "value")
+    __slots__ = ("_magnitude", "bound", "floor", "is_root", "model", "top", "value")
     ufuncs: ClassVar[dict[Any, Any]] = {}
     functions: ClassVar[dict[Any, Any]] = {}
     priority = 1
@@ -48,9 +48,10 @@ class Bounded(Composite):
         self._magnitude: Any = None
         self.is_root = False
         """Whether this comes from ``np.sqrt``: its reciprocal is one function on accelerators."""
-        self.nonnegative = False
-        """Whether no number that the subject may have in its place is below 0, wherever |value| - bound is: a square is
-        not, nor a sum of squares, and rounding, which is monotone, keeps that."""
+        self.floor = -math.inf
+        """No number that the subject may have in its place is below this, wherever value - bound is: a square is not
+        below 0, nor a sum of squares, nor is such a sum and eps below eps; rounding, which is monotone, keeps that.
+        -inf where nothing is known: it is 0 or more, or that."""
 
     def __repr__(self) -> str:
         return f"Bounded({self.value!r} ± {self.bound!r})"
@@ -99,14 +100,27 @@ class Bounded(Composite):
         top = max(part.top for part in parts)
         return Bounded(function([part.value for part in parts], *rest, **kwargs), bound, self.model, top)
 
+    @property
+    def nonnegative(self) -> bool:
+        """Whether the subject's number is known not to be below 0."""
+        return self.floor >= 0.0
+
+    def at_least(self, floor: float) -> Bounded:
+        """The same number, of which it is known that the subject's is not below the floor."""
+        self.floor = floor
+        return self
+
     def at_least_zero(self, known: bool = True) -> Bounded:
         """The same number, of which it is known, or not, that the subject's is never negative."""
-        self.nonnegative = known
+        self.floor = 0.0 if known else -math.inf
         return self
 
     def __gradcheck_stored__(self) -> Bounded:
         """One rounding to the storage format, where that is narrower than the format computed in."""
-        return self._rounded_to_store().at_least_zero(self.nonnegative) if self.model.rounds_on_store else self
+        if not self.model.rounds_on_store:
+            return self
+        store = self.model.store
+        return self._rounded_to_store().at_least(rounded_floor(self.floor, store.roundoff, store.smallest_subnormal))
 
     def _rounded_to_store(self) -> Bounded:
         store = self.model.store
@@ -131,8 +145,8 @@ class Bounded(Composite):
         known = (share >= 0.0) & (share < 1.0)
         number = Bounded(self.value, np.where(known, 0.0, error), self.model, self.top)
         ones = np.ones(self.shape, dtype=self.model.carrier)
-        factor = Bounded(ones, np.where(known, share * UPWARD, 0.0), self.model, 2.0)
-        return number.at_least_zero(self.nonnegative), factor
+        factor = Factor(ones, np.where(known, share * UPWARD, 0.0), self.model, 2.0)
+        return number.at_least(self.floor), factor
 
     def __gradcheck_number__(self, value: float) -> Bounded:
         return lift(float(value), self.model)
@@ -150,6 +164,12 @@ class Bounded(Composite):
         cast = carried(self, model)
         widens = model.store.precision >= self.model.store.precision and model.largest >= self.model.largest
         return cast if widens else cast._rounded_to_store()
+
+
+class Factor(Bounded):
+    """1, with the relative error of a number that stands apart: what is multiplied with it is not rounded by that."""
+
+    __slots__ = ()
 
 
 def lift_array(array: np.ndarray, model: RoundingModel) -> Bounded:
@@ -186,7 +206,9 @@ def lift(operand: Any, model: RoundingModel) -> Bounded:
             exact = np.isinf(number) or model.work.holds(number)
             bound = None if exact else np.float64(abs(number) * model.work.roundoff * UPWARD + model.eta)
             top = abs(number) * 1.5 if math.isfinite(number) else math.inf
-            known = Bounded(model.carrier(number), bound, model, top).at_least_zero(math.copysign(1.0, number) > 0.0)
+            floor = max(number - (0.0 if bound is None else float(bound)), 0.0)
+            known = Bounded(model.carrier(number), bound, model, top)
+            known.floor = floor if math.copysign(1.0, number) > 0.0 else -math.inf
             model._numbers[key] = known
         return known
     if isinstance(operand, Composite):
@@ -210,6 +232,11 @@ def carried(number: Bounded, model: RoundingModel) -> Bounded:
     if number.model.carries_wide and bound is not None and model.work.name == "float64":
         bound = bound + number.magnitude * OWN_ROUNDOFF
     return Bounded(value.astype(model.carrier) if model.carries_wide else float64_of(value), bound, model, number.top)
+
+
+def rounded_floor(floor: float, roundoff: float, eta: float) -> float:
+    """The floor of a number whose floor was that before it was rounded."""
+    return max(floor * (1.0 - 2.0 * roundoff) - eta, 0.0) if floor > 0.0 else floor
 
 
 def total(first: Any, *rest: Any) -> Any:
@@ -286,7 +313,8 @@ def _elements(number: Bounded, where: np.ndarray) -> Bounded:
         part = np.asarray(part)
         return (part if part.shape == where.shape else np.broadcast_to(part, where.shape))[where]
 
-    return Bounded(some(number.value), None if number.bound is None else some(number.bound), number.model, number.top)
+    bound = None if number.bound is None else some(number.bound)
+    return Bounded(some(number.value), bound, number.model, number.top).at_least(number.floor)
 
 
 def _repaired(

@@ -11,10 +11,13 @@ import numpy as np
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.running import Bounded, lift, reach, total
 from gradcheck.arithmetic.running_reductions import finish_sum
-from gradcheck.arithmetic.running_sums import CERTAIN_TERMS, ORDERED_ELEMENTS
+from gradcheck.arithmetic.running_sums import in_worst_order
 from gradcheck.arithmetic.ulps import half_ulps
 
-__all__ = ["einsum", "matmul"]
+__all__ = ["FEW_PRODUCTS", "einsum", "matmul"]
+
+FEW_PRODUCTS = 1 << 13
+"""Of so many products in all the sums are looked at term by term: beyond, that would take longer than the rest."""
 
 
 def _contract(
@@ -30,7 +33,7 @@ def _contract(
     factor = model.product_factor(terms)
     value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
     bound = magnitude * factor
-    few = 0 < terms <= CERTAIN_TERMS and magnitude.size * terms <= ORDERED_ELEMENTS
+    few = 0 < magnitude.size * terms <= FEW_PRODUCTS
     if few and not (model.low_precision or model.factors):
         bound = np.fmin(bound, _rounding_of_few(model, each(reach(a), reach(b))))
     bound += terms * (model.eta + model.least if model.accumulator is None else model.accumulator.smallest_subnormal)
@@ -55,15 +58,10 @@ def _contract(
 
 
 def _rounding_of_few(model: RoundingModel, sizes: np.ndarray) -> Any:
-    """Of few products of these sizes, added up along the last axis: half an ulp of each, and of each partial sum in the
-    worst order (``running_sums``), the largest first."""
-    terms = sizes.shape[-1]
-    sizes.sort(axis=-1)
-    partial = sizes[..., ::-1].cumsum(axis=-1)
-    partial *= 1.0 + 2.0 * terms * model.unit
+    """Of few products of these sizes, added up along the last axis: half an ulp of each, and what the sum loses where
+    these very terms are added in the worst order (``running_sums``)."""
     error = half_ulps(model, sizes).sum(axis=-1)
-    error += half_ulps(model, partial[..., 1:]).sum(axis=-1)
-    return error
+    return error if sizes.shape[-1] < 2 else error + in_worst_order(model, sizes, -1, keepdims=False)
 
 
 def _rounded_factor(a: Bounded) -> Bounded:

@@ -14,15 +14,15 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from gradcheck.arithmetic.carrier import float64_of, size_of
 from gradcheck.arithmetic.model import RoundingModel
-from gradcheck.arithmetic.running import Bounded, finish, lift, reach, repair, total
+from gradcheck.arithmetic.running import Bounded, Factor, finish, lift, reach, repair, rounded_floor, total
 from gradcheck.arithmetic.running_domain import below, everywhere, nan_below
 from gradcheck.arithmetic.running_operands import Rule, unary
 from gradcheck.arithmetic.running_power import power as power_of
 from gradcheck.arithmetic.ulps import few, with_rounding
 
 __all__ = [
-    "add", "divide", "is_power_of_two", "multiply", "power", "same_error", "sign", "sqrt", "square", "subtract",
-    "top_of_product", "top_of_quotient", "top_of_scaled", "top_of_sum",
+    "add", "divide", "floor_of_sum", "is_power_of_two", "multiply", "power", "same_error", "sign", "sqrt", "square",
+    "subtract", "top_of_product", "top_of_quotient", "top_of_scaled", "top_of_sum",
 ]  # fmt: skip
 
 
@@ -34,9 +34,14 @@ def _sum_or_difference(combine: Callable[[Any, Any], Any]) -> Rule:
         magnitude = size_of(value)
         bound = with_rounding(m, magnitude, a.bound, b.bound, eta=m.constants.eta if m.least else None)
         result = finish(m, value, bound, a, b, top=top_of_sum(m, a, b), magnitude=magnitude)
-        return result.at_least_zero(combine is np.add and a.nonnegative and b.nonnegative)
+        return result.at_least(floor_of_sum(m, a, b)) if combine is np.add else result
 
     return rule
+
+
+def floor_of_sum(m: RoundingModel, a: Bounded, b: Bounded) -> float:
+    """The floor of a + b."""
+    return rounded_floor(a.floor + b.floor, m.unit, m.eta)
 
 
 def top_of_sum(m: RoundingModel, a: Bounded, b: Bounded) -> float:
@@ -75,6 +80,8 @@ def top_of_scaled(m: RoundingModel, a: Bounded, factor: float) -> float:
 def multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     """a·b; by a power of two it is exact."""
     value = a.value * b.value
+    if type(b) is Factor and 2.0 * a.top <= m.safe:
+        return _with_error_of(m, a, b, value)
     if is_power_of_two(b):
         return _scale(m, a, float(b.value), value)
     if is_power_of_two(a):
@@ -83,6 +90,12 @@ def multiply(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     top = top_of_product(m, a, b)
     product = finish(m, value, bound, a, b, top=top, magnitude=magnitude, uncertain=_zero_times_infinity)
     return product.at_least_zero(a is b or (a.nonnegative and b.nonnegative))
+
+
+def _with_error_of(m: RoundingModel, a: Bounded, factor: Factor, value: Any) -> Bounded:
+    """a, with the relative error, less than 1, of what stands apart from it."""
+    bound = reach(a) * factor.bound
+    return Bounded(value, total(bound, a.bound), m, 2.0 * a.top).at_least(min(a.floor, 0.0))
 
 
 def top_of_product(m: RoundingModel, a: Bounded, b: Bounded) -> float:
@@ -141,7 +154,8 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     if b.bound is not None:
         least = _least(b)
         # Not |a/b|·β_b first: of small numbers that is lost to underflow, and 1/b may be large.
-        spread = total(magnitude * (b.bound / least), None if a.bound is None else a.bound / least)
+        share = b.bound / least if b.floor <= 0.0 else _share_above(b, least)
+        spread = total(magnitude * share, None if a.bound is None else a.bound / least)
     elif a.bound is not None:
         spread = a.bound / b.magnitude
     bound = with_rounding(m, magnitude, spread, eta=m.constants.eta)
@@ -162,11 +176,21 @@ def top_of_quotient(m: RoundingModel, a: Bounded, b: Bounded) -> float:
 def _least(b: Bounded) -> Any:
     """The least |value| that a divisor may have, NaN (which ``repair`` finds) where that is 0 by its error."""
     least = float64_of(np.abs(b.value) - b.bound) if b.model.carries_wide else b.magnitude - b.bound
+    if b.floor > 0.0:
+        return np.maximum(least, b.floor)
     return least if least.min(initial=1.0) > 0.0 else np.where((least <= 0.0) & (b.bound > 0.0), np.nan, least)
 
 
+def _share_above(b: Bounded, least: Any) -> Any:
+    """How far 1/b' is from 1/b, of 1/b, for b' between ``least`` and b + β: β/(b + β) on one side, and b/least - 1 on
+    the other, which is less than β/least where the floor is above b - β; NaN (which ``repair`` finds) for β = inf."""
+    return np.maximum(np.minimum(b.bound, b.magnitude - least) / least, b.bound / reach(b))
+
+
 def _reaches_zero(b: Bounded) -> Any:
-    return np.False_ if b.bound is None else (b.bound >= b.magnitude) & (b.bound > 0.0)
+    if b.bound is None or b.floor > 0.0:
+        return np.False_
+    return (b.bound >= b.magnitude) & (b.bound > 0.0)
 
 
 def _by_zero(a: Bounded, b: Bounded) -> Any:
@@ -209,12 +233,14 @@ def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
     root = float64_of(value)
     spread = None
     if a.bound is not None:
-        # |√(v ± δ) - √v| is at most δ/√v, and at most √δ.
-        spread = np.fmin(np.sqrt(a.bound), a.bound / root)  # where the value is 0 the quotient may be NaN
+        # |√x - √v| = |x - v|/(√x + √v) is at most δ/(√least + √v), x being least or more, and at most √δ.
+        least = np.maximum(float64_of(a.value - a.bound), max(a.floor, 0.0))
+        spread = np.fmin(np.sqrt(a.bound), a.bound / (root + np.sqrt(least)))  # where the value is 0 this may be NaN
         spread = spread if a.nonnegative else nan_below(a, 0.0, np.less, spread)
     bound = with_rounding(m, root, spread, eta=m.constants.eta)
     uncertain = None if a.nonnegative else _below_zero
-    result = finish(m, value, bound, a, pole=everywhere, uncertain=uncertain).at_least_zero(a.nonnegative)
+    result = finish(m, value, bound, a, pole=everywhere, uncertain=uncertain)
+    result.floor = rounded_floor(math.sqrt(a.floor), m.unit, m.eta) if a.nonnegative else -math.inf
     result.is_root = True
     return result
 

@@ -139,6 +139,8 @@ def test_an_error_that_stands_apart_is_counted_once() -> None:
             <= bounds(once)[0]
             < abs(1.0 / (subject + math.copysign(0.01, subject - 2.0)) - 0.5)
         )
+    three = f32(3.0)
+    assert between(bounds(three * common)[0], 3.0 * bounds(common)[0])  # not rounded
     nothing = f32(3.0)
     assert apart(nothing) == (nothing, 1.0)
     assert apart(2.0) == (2.0, 1.0)

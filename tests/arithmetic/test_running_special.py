@@ -112,6 +112,29 @@ def test_a_sum_of_squares_has_a_root_however_small_it_is() -> None:
     assert np.isinf(np.sqrt(squares - 0.0).full_bound())
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("grade", ["agrees", "coarse"])
+def test_a_number_that_is_not_below_eps_has_a_finite_reciprocal_root(dtype: str, grade: str) -> None:
+    """1/√(v + 1/4) for v = 1 ± 2 and v ≥ 0 lies between 1/√3.25 and 2: not of v that may be negative."""
+    model = rounding_model(dtype, grade=grade)
+    variance = Bounded(np.array([1.0]), np.array([2.0]), model)
+    inverse = 1.0 / np.sqrt(stored(variance.at_least_zero() + 0.25))
+    farthest = 2.0 - 1.25**-0.5
+    assert farthest <= inverse.bound[0] < farthest + 24.0 * model.work.roundoff + 4.0 * model.store.roundoff
+    assert np.isinf((1.0 / np.sqrt(variance.at_least_zero())).full_bound())
+    assert np.isinf((1.0 / np.sqrt(variance.at_least_zero(False) + 0.25)).full_bound())
+    assert np.isinf((1.0 / np.sqrt(variance.at_least_zero() - 0.25)).full_bound())
+    assert np.isinf((1.0 / np.sqrt(Bounded(1.0, INF, model).at_least_zero() + 0.25)).full_bound())
+
+
+def test_a_root_is_off_by_half_of_what_is_under_it() -> None:
+    """√(4 ± 1) is 2 up to 2 - √3, and √(4 ± 1/64) up to 1/256 or so."""
+    for delta in (1.0, 0.015625):
+        root = np.sqrt(f32(4.0, bound=[delta]))
+        farthest = 2.0 - math.sqrt(4.0 - delta)
+        assert farthest <= root.bound[0] < farthest + 4.0 * 2.0**-24
+
+
 def test_infinite_bounds_stay_infinite() -> None:
     unknown = f32(1.0, bound=[INF])
     one = f32(1.0)

@@ -110,7 +110,7 @@ def test_errors_of_the_terms_are_rounded_too() -> None:
 def test_a_product_counts_as_one_more_term() -> None:
     """n products and n - 1 additions: each term is rounded n times at most. Of few products half ulps are counted."""
     model = rounding_model("float32")
-    ones = Bounded(np.ones((20, 5)), None, model)
+    ones = Bounded(np.ones((50, 5)), None, model)
     bound = float((ones @ ones.T).bound[0, 0])
     assert 5.0 * model.sum_factor(6) <= bound <= 5.0 * model.sum_factor(6) + 6.0 * model.eta
 

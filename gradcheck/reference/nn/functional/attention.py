@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import fixed, number, stored
+from gradcheck.arithmetic.functions import apart, fixed, number, stored
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import Kink, reference
 
@@ -41,7 +41,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
     shape = (*lead_mask, draw.choice((queries, 1, queries)), draw.choice((keys, 1, keys)))
     return {
         "x": draw.array((*lead, heads * groups, queries, width), FINITE_KINDS if fused and is_causal else REAL_KINDS),
-        "key": draw.tame((*lead, heads, keys, width)),
+        "key": draw.scaled(draw.tame((*lead, heads, keys, width)), draw.choice((1.0, 0.0625))),
         "value": draw.tame((*lead, heads, keys, out)),
         "attn_mask": None if is_causal else _mask(draw, shape, gradient=not fused),
         "is_causal": is_causal,
@@ -160,13 +160,16 @@ def _math(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
     scaled_q, scaled_k = q * left, k * root
     scores = np.einsum("nrle,nse->nrls", scaled_q, scaled_k)
     e, total, _ = _exponentials(scores if mask is None else scores + mask)
-    weights = e / total
-    value = np.einsum("nrls,nsf->nrlf", weights, v)
+    known, common = apart(total)
+    shares = e / known
+    weights = shares * common
+    value = np.einsum("nrls,nsf->nrlf", shares, v) * common
 
     def math_vjp(g: Any) -> Any:
         through = np.einsum("nrlf,nsf->nrls", g, v)
-        slope = weights * (through - np.sum(through * weights, axis=-1, keepdims=True))
-        dq = np.einsum("nrls,nse->nrle", slope, scaled_k) * left
+        row_slope = shares * (through - np.sum(through * shares, axis=-1, keepdims=True) * common)
+        dq = np.einsum("nrls,nse->nrle", row_slope, scaled_k) * common * left
+        slope = row_slope * common
         dk = np.einsum("nrls,nrle->nse", slope, scaled_q) * root
         return dq, dk, np.einsum("nrls,nrlf->nsf", weights, g), slope
 
@@ -183,20 +186,25 @@ def _exponentials(scores: Any) -> tuple[Any, Any, Any]:
 
 
 def _fused(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
-    """As :func:`_math`. 16-bit kernels store the weights before they multiply by them, and the result for the vjp."""
+    """As :func:`_math`. 16-bit kernels store the weights before they multiply by them, and the result for the vjp. The
+    scale is the factor α of BLAS in the gradient's products, which may meet keys and queries first: there they
+    underflow."""
     scores = np.einsum("nrle,nse->nrls", q, k) * scale
     scores = scores if mask is None else scores + mask
     e, total, top = _exponentials(scores)
-    value = np.einsum("nrls,nsf->nrlf", stored(e), v) / total
-    log_total = top + np.log(total)
+    known, common = apart(total)
+    value = np.einsum("nrls,nsf->nrlf", stored(e), v) / known * common
+    log_total = top + np.log(known)
     saved = stored(value)
 
     def fused_vjp(g: Any) -> Any:
-        weights = np.exp(scores - log_total)
+        shares = np.exp(scores - log_total)
+        weights = shares * common
         through = np.einsum("nrlf,nsf->nrls", g, v) - np.sum(g * saved, axis=-1, keepdims=True)
-        slope = stored(weights * through)
-        dq = np.einsum("nrls,nse->nrle", slope, k) * scale
-        dk = _over_heads(np.einsum("nrls,nrle->nrse", slope, q) * scale)
+        row_slope = stored(shares * through)
+        dq = np.einsum("nrls,nse->nrle", row_slope, k * scale) * common
+        slope = row_slope * common
+        dk = _over_heads(np.einsum("nrls,nrle->nrse", slope, q * scale))
         return dq, dk, _over_heads(np.einsum("nrls,nrlf->nrsf", stored(weights), g)), slope
 
     return value, fused_vjp

@@ -17,7 +17,7 @@ from gradcheck.reference.nn.functional.attention import (
     scaled_dot_product_attention,
 )
 from gradcheck.reference.nn.functional.linear import linear
-from gradcheck.reference.nn.functional.softmax import softmax
+from gradcheck.reference.nn.functional.softmax import shares_of
 from gradcheck.reference.registry import Kink, reference
 
 __all__ = ["heads_inputs", "hides_added_keys", "multi_head_attention_forward", "weight_scale"]
@@ -341,16 +341,18 @@ def _weighted(q: Any, k: Any, v: Any, mask: Any) -> Any:
     root = np.sqrt(1.0 / number(np.shape(q)[-1], q))
     scaled = stored(q * root)
     scores = np.einsum("nhld,nhsd->nhls", scaled, k)
-    shares, softmax_vjp = softmax(stored(scores if mask is None else scores + mask), dim=-1)
-    weights = stored(shares)
+    shares, common = shares_of(stored(scores if mask is None else scores + mask), -1)
+    saved = stored(shares)
+    weights = saved * common
 
     def weighted_vjp(g: Any, of_shares: Any) -> Any:
         through = stored(stored(np.einsum("nhld,nhsd->nhls", g, v)) + of_shares)
-        slope = stored(softmax_vjp(through)["x"])
-        dq = stored(np.einsum("nhls,nhsd->nhld", slope, k)) * root
+        row_slope = stored(saved * (through - np.sum(through * saved, axis=-1, keepdims=True) * common))
+        dq = stored(np.einsum("nhls,nhsd->nhld", row_slope, k) * common) * root
+        slope = row_slope * common
         return dq, np.einsum("nhls,nhld->nhsd", slope, scaled), np.einsum("nhls,nhld->nhsd", weights, g), slope
 
-    return np.einsum("nhls,nhsd->nhld", weights, v), shares, weighted_vjp
+    return np.einsum("nhls,nhsd->nhld", saved, v) * common, shares * common, weighted_vjp
 
 
 def _fused(q: Any, k: Any, v: Any, mask: Any, backend: str) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import as_dtype, as_dtype_of, fixed, stored
+from gradcheck.arithmetic.functions import apart, as_dtype, as_dtype_of, fixed, stored
 from gradcheck.reference.registry import Kink, reference
 
-__all__ = ["log_softmax", "softmax", "softmin"]
+__all__ = ["log_softmax", "shares_of", "softmax", "softmin"]
 
 DTYPES = (None, None, None, "float32", "float64")
 
@@ -28,6 +28,14 @@ def _inputs(draw: Any) -> dict[str, Any]:
 def _at_least_1d(x: Any, dim: int) -> tuple[Any, int]:
     """A 0-dimensional tensor counts as a row of one element."""
     return (x.reshape(1), 0) if np.ndim(x) == 0 else (x, dim)
+
+
+def shares_of(rows: Any, dim: int) -> tuple[Any, Any]:
+    """exp(x_i) / Σ_j exp(x_j) along ``dim``, shifted by the maximum, and a factor with the error of the sum, which is
+    one for a whole row (``apart``)."""
+    e = np.exp(rows - fixed(np.max(rows, axis=dim, keepdims=True))) if rows.size else rows
+    total, common = apart(np.sum(e, axis=dim, keepdims=True))
+    return e / total, common
 
 
 @reference(
@@ -52,16 +60,15 @@ def softmax(x: Any, *, dim: int, dtype: str | None = None) -> Any:
     """
     shape = np.shape(x)
     rows, dim = _at_least_1d(as_dtype(x, dtype), dim)
-    e = np.exp(rows - fixed(np.max(rows, axis=dim, keepdims=True))) if rows.size else rows
-    y = e / np.sum(e, axis=dim, keepdims=True)
+    y, common = shares_of(rows, dim)
     saved = stored(y)
 
     def softmax_vjp(g: Any) -> dict[str, Any]:
         g = g.reshape(saved.shape)
-        inner = np.sum(g * saved, axis=dim, keepdims=True)
-        return {"x": as_dtype_of(saved * (g - inner), x).reshape(shape)}
+        inner = np.sum(g * saved, axis=dim, keepdims=True) * common
+        return {"x": as_dtype_of(saved * (g - inner) * common, x).reshape(shape)}
 
-    return y.reshape(shape), softmax_vjp
+    return (y * common).reshape(shape), softmax_vjp
 
 
 @reference("nn.functional.softmin", inputs=_inputs, rows=_rows_along)
