@@ -41,6 +41,12 @@ def run_case(operation: Reference, case: Case, arguments: dict[str, Any], subjec
     return _observed(operation, case, arguments, subject, lambda call: call)
 
 
+def _first_line(message: str) -> str:
+    """The first line of a message; with the next one where it only announces that (``backend='inductor' raised:``)."""
+    lines = message.strip().splitlines()
+    return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+
+
 def run_rows(
     operation: Reference,
     case: Case,
@@ -81,7 +87,7 @@ def _observed(
                 outputs = modes()[case.mode](altered(prepared.call()))
             synchronize(case.device)  # an error of a kernel surfaces here, not while results are read
     except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
-        words_of_torch = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        words_of_torch = _first_line(str(error)) or type(error).__name__
         refused = isinstance(error, NotImplementedError) or _NO_KERNEL.search(str(error))
         outcome = "unsupported" if refused else "raises"
         return Observed(outcome, f"{type(error).__name__}: {words_of_torch}")

@@ -352,3 +352,11 @@ def test_a_graph_break_is_reported() -> None:
     case = parse_case(LINE).on(mode="compile:eager")
     assert all(any("graph break" in note for note in v.notes) for v in judge_case(case, subject=broken))
     assert not any(verdict.notes for verdict in judge_case(case))
+
+
+def test_a_line_that_only_announces_the_next_is_told_with_it() -> None:
+    def refuses(x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("backend='none' raised:\nValueError: no such view\nand more")
+
+    status, words = verdicts("backward", refuses)["value"]
+    assert (status, words) == ("raises", "RuntimeError: backend='none' raised: ValueError: no such view")

@@ -12,7 +12,7 @@ from gradcheck.arithmetic.functions import guarded, stored, written_over
 from gradcheck.reference.registry import Kink, reference
 from gradcheck.reference.vector_norm import vector_norm
 
-__all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
+__all__ = ["cosine_similarity", "cosine_similarity_twice", "normalize", "pairwise_distance", "pdist"]
 
 NORMS = (2.0, 1.0, math.inf, 3.0, 1.5, 0.5, 4.0)
 """Orders p of a norm: each has a formula of its own for the gradient, by ranges of p."""
@@ -102,7 +102,7 @@ def _cosine_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
-def _cosine_similarity_twice(x: Any, x2: Any, *, dim: int = 1, eps: Any = 1e-8) -> Any:
+def cosine_similarity_twice(x: Any, x2: Any, *, dim: int = 1, eps: Any = 1e-8) -> Any:
     """Reverse mode over reverse mode: there the gradient flows through a bounded norm both times."""
     return _cosine_similarity(x, x2, dim, lambda norm: written_over(norm, np.maximum(norm, eps)))
 
@@ -110,7 +110,7 @@ def _cosine_similarity_twice(x: Any, x2: Any, *, dim: int = 1, eps: Any = 1e-8) 
 @reference(
     "nn.functional.cosine_similarity",
     inputs=_cosine_inputs,
-    routes={"double": _cosine_similarity_twice, "func.double": _cosine_similarity_twice},
+    routes={"double": cosine_similarity_twice, "func.double": cosine_similarity_twice},
     kinks=(
         Kink(
             "x = 0",

@@ -10,7 +10,12 @@ import numpy as np
 
 from gradcheck.arithmetic.functions import stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
-from gradcheck.reference.nn.functional.distance import ORDERS, cosine_similarity, pairwise_distance
+from gradcheck.reference.nn.functional.distance import (
+    ORDERS,
+    cosine_similarity,
+    cosine_similarity_twice,
+    pairwise_distance,
+)
 from gradcheck.reference.reduction import reduced
 from gradcheck.reference.registry import Kink, reference
 
@@ -134,7 +139,26 @@ def _distance_inputs(draw: Any) -> dict[str, Any]:
     return {**_triplet(draw), **chosen}
 
 
-@reference("nn.functional.triplet_margin_with_distance_loss", inputs=_distance_inputs)
+def _with_distance_twice(
+    x: Any,
+    positive: Any,
+    negative: Any,
+    *,
+    distance_function: str | None = None,
+    margin: Any = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Any:
+    """Reverse mode over reverse mode, as the distances have it."""
+    distance = _cosine_twice if distance_function == "cosine" else DISTANCES[distance_function]
+    return _loss(x, positive, negative, distance, margin, swap, reduction)
+
+
+@reference(
+    "nn.functional.triplet_margin_with_distance_loss",
+    inputs=_distance_inputs,
+    routes=dict.fromkeys(("double", "func.double"), _with_distance_twice),
+)
 def triplet_margin_with_distance_loss(
     x: Any,
     positive: Any,
@@ -159,6 +183,11 @@ def _euclidean(a: Any, b: Any) -> Any:
 
 def _cosine(a: Any, b: Any) -> Any:
     value, vjp = cosine_similarity(a, b, dim=-1)
+    return _in_pairs(1.0 - stored(value), lambda g: vjp(-g))
+
+
+def _cosine_twice(a: Any, b: Any) -> Any:
+    value, vjp = cosine_similarity_twice(a, b, dim=-1)
     return _in_pairs(1.0 - stored(value), lambda g: vjp(-g))
 
 
