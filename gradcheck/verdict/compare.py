@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,6 +134,14 @@ LANES = 1 << 12
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
+@lru_cache(maxsize=8)
+def _powers(n: int) -> np.ndarray:
+    """m^(n-1), …, m, 1 modulo 2^64."""
+    factors = np.full(n, MULTIPLIER)
+    factors[0] = 1
+    return np.ascontiguousarray(np.multiply.accumulate(factors)[::-1])
+
+
 def digest_of(elements: np.ndarray | bytes) -> str:
     """16 hexadecimal digits that follow from the bits: SHA-256, of a polynomial hash of them where they are many.
 
@@ -142,9 +151,6 @@ def digest_of(elements: np.ndarray | bytes) -> str:
     bits: Any = elements.reshape(-1).view(np.uint8).data if isinstance(elements, np.ndarray) else elements
     if len(bits) > 16 * LANES:
         words = np.frombuffer(bits, dtype="<u8", count=len(bits) // (8 * LANES) * LANES).reshape(-1, LANES)
-        lanes = np.zeros(LANES, dtype=np.uint64)
-        for row in words:
-            lanes *= MULTIPLIER
-            lanes += row
+        lanes = np.einsum("i,ij->j", _powers(len(words)), words)
         bits = lanes.astype("<u8").tobytes() + bytes(bits[words.nbytes :]) + len(bits).to_bytes(8, "little")
     return hashlib.sha256(bits).hexdigest()[:16]

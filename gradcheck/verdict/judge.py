@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -123,18 +123,31 @@ def _judge_output(
     return verdict(case, name, status, *worst, digest, witness=witness, notes=notes)
 
 
-KEPT_BYTES, KEPT = 1 << 14, 32
-_kept: Recent[tuple[Worst, Bounded, Bounded | None]] = Recent(KEPT)
-"""The last comparisons: modes that share the reference's evaluation mostly give the same numbers as well."""
+class _Compared(NamedTuple):
+    """A comparison: the numbers' bytes and what came out; and the bounds, so that no others get their ids."""
+
+    got: bytearray
+    worst: Worst
+    reference: Bounded
+    coarse: Bounded | None
+
+
+KEPT_BYTES, KEPT = 1 << 14, 16
+_kept: Recent[_Compared] = Recent(KEPT)
+"""The last comparisons: modes that share the reference's evaluation mostly give the same numbers as well. Few, since
+they keep evaluations from being freed, whose memory is then still in the cache when it is used again."""
 
 
 def _worst(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst:
     """The worst errors of an output, which follow from its numbers and the very bounds that they are compared with."""
     if got.nbytes > KEPT_BYTES:
         return worst_errors(got, reference, coarse)
-    # The bounds are kept beside it: no others get their id.
-    place = (got.tobytes(), id(reference), id(coarse))
-    return _kept.get(place, lambda: (worst_errors(got, reference, coarse), reference, coarse))[0]
+
+    def compared() -> _Compared:
+        return _Compared(bytearray(got.data), worst_errors(got, reference, coarse), reference, coarse)
+
+    kept = _kept.get((id(reference), id(coarse)), compared)
+    return kept.worst if kept.got == got.data else worst_errors(got, reference, coarse)
 
 
 def _nan_inputs(case: Case, arguments: dict[str, Any]) -> Any:
