@@ -27,6 +27,7 @@ from gradcheck.cases.draw import (
 from gradcheck.cases.modes import oracle_of
 from gradcheck.formats import format_named
 from gradcheck.reference.optim.lbfgs import SEARCHES, ClosureRule
+from gradcheck.reference.optim.options import TENSORS
 from gradcheck.reference.optim.rule import StepRule
 from gradcheck.reference.registry import Entry, Reference
 
@@ -76,7 +77,7 @@ def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
     """The cases that come before the drawn ones.
 
     Of what takes gradients: large ones (of Muon with its first options alone, whose last ones take seconds), and of
-    histories some with special gradients; of a line search those that go all through it.
+    histories some with special gradients, and one with betas in tensors; of a line search those that go all through it.
     """
     if isinstance(entry, Reference):
         return list(_fixed(entry, dtype, seed, mode))
@@ -97,6 +98,8 @@ def fixed_cases(entry: Entry, dtype: str, seed: int, mode: str) -> list[Case]:
         cases += [replace(case, arguments=tuple({**dict(case.arguments), **last}.items())) for case in kinds]
         cases += [_flat(cases[0])] if _knows_vectors(entry) else []
         cases += _special(small, own)
+        if entry.name in TENSORS["betas"]:
+            cases.append(replace(small, arguments=(*small.arguments, ("betas_tensor", "float32"))))
     return [case.on(dtype=dtype, mode=mode) for case in dict.fromkeys(cases)]
 
 
