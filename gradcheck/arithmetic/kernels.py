@@ -32,7 +32,7 @@ REGISTER = 2 * TILE + 40
 LOAD, LOAD_BOUND, LOAD_SINGLE, STORE, STORE_BOUND, TOTAL, TOTAL_SIZE, TOTAL_BOUND = range(8)
 ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = range(8, 15)
 MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(15, 20)
-DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, WORST = range(20, 28)
+DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, GROW, WORST = range(20, 29)
 
 CODES = {name: code for name, code in globals().items() if name.isupper() and name not in ("TILE", "REGISTER")}
 """Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one)."""
@@ -170,8 +170,7 @@ def _at(places: int, place: int, row: int, start: int) -> Any:
 
 @_compiled
 def _step(
-    step: int, places: int, constants: int, row: int, start: int, n: int, own: float, unit: float, eta: float,
-    growth: float,
+    step: int, places: int, constants: int, row: int, start: int, n: int, own: float, unit: float, eta: float
 ) -> None:  # fmt: skip
     """One step on one tile: d from a and b, with the bounds e from p and q.
 
@@ -215,70 +214,70 @@ def _step(
         for i in range(n):
             v = a[i] + b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + own) * growth
+            e[i] = abs(v) * unit + own
     elif code == ADD_10:
         for i in range(n):
             v = a[i] + b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + own + p[i]) * growth
+            e[i] = abs(v) * unit + own + p[i]
     elif code == ADD_11:
         for i in range(n):
             v = a[i] + b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + own + p[i] + q[i]) * growth
+            e[i] = abs(v) * unit + own + p[i] + q[i]
     elif code == SUBTRACT_00:
         for i in range(n):
             v = a[i] - b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + own) * growth
+            e[i] = abs(v) * unit + own
     elif code == SUBTRACT_10:
         for i in range(n):
             v = a[i] - b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + own + p[i]) * growth
+            e[i] = abs(v) * unit + own + p[i]
     elif code == SUBTRACT_01:
         for i in range(n):
             v = a[i] - b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + own + q[i]) * growth
+            e[i] = abs(v) * unit + own + q[i]
     elif code == SUBTRACT_11:
         for i in range(n):
             v = a[i] - b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + own + p[i] + q[i]) * growth
+            e[i] = abs(v) * unit + own + p[i] + q[i]
     elif code == MULTIPLY_00:
         for i in range(n):
             v = a[i] * b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + eta) * growth
+            e[i] = abs(v) * unit + eta
     elif code == MULTIPLY_01:
         for i in range(n):
             v = a[i] * b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + abs(a[i]) * q[i] + eta) * growth
+            e[i] = abs(v) * unit + abs(a[i]) * q[i] + eta
     elif code == MULTIPLY_11:
         for i in range(n):
             v = a[i] * b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + abs(a[i]) * q[i] + p[i] * (abs(b[i]) + q[i]) + eta) * growth
+            e[i] = abs(v) * unit + abs(a[i]) * q[i] + p[i] * (abs(b[i]) + q[i]) + eta
     elif code == MULTIPLY_ROOM_01:
         for i in range(n):
-            e[i] = ((abs(b[i]) * unit + q[i]) * abs(a[i]) + eta) * growth
+            e[i] = (abs(b[i]) * unit + q[i]) * abs(a[i]) + eta
             d[i] = a[i] * b[i]
     elif code == MULTIPLY_ROOM_11:
         for i in range(n):
-            e[i] = ((abs(b[i]) * unit + q[i]) * abs(a[i]) + p[i] * (abs(b[i]) + q[i]) + eta) * growth
+            e[i] = (abs(b[i]) * unit + q[i]) * abs(a[i]) + p[i] * (abs(b[i]) + q[i]) + eta
             d[i] = a[i] * b[i]
     elif code == DIVIDE_00:
         for i in range(n):
             v = a[i] / b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + eta) * growth
+            e[i] = abs(v) * unit + eta
     elif code == DIVIDE_10:
         for i in range(n):
             v = a[i] / b[i]
             d[i] = v
-            e[i] = (abs(v) * unit + eta + p[i] / abs(b[i])) * growth
+            e[i] = abs(v) * unit + eta + p[i] / abs(b[i])
     elif code == SCALE_00:
         factor = _pointer(constants)[words[4]]
         for i in range(n):
@@ -302,6 +301,10 @@ def _step(
         for i in range(n):
             e[i] = p[i]
             d[i] = -a[i]
+    elif code == GROW:
+        growth = _pointer(constants)[words[4]]
+        for i in range(n):
+            e[i] *= growth
     elif code == LOAD_SINGLE:
         singles = _singles(a)
         for i in range(n):
@@ -366,11 +369,11 @@ def run(
     """Run a tape over ``rows`` × ``columns`` elements.
 
     steps: (k, 5), of which those before ``once`` are run once and those before ``per_row`` once a row; places: (m, 3);
-    units: what a sum adds, unit roundoff, η, and what a bound is multiplied by; lines: (m, 4), addresses of lines
-    of values and of their bounds, by how much these grow from row to row (0: the steps store them for each), and the
-    address of (3, rows) that get their sums and that of the values' sizes.
+    units: what a sum adds, unit roundoff and η; lines: (m, 4), addresses of lines of values and of their bounds, by how
+    much these grow from row to row (0: the steps store them for each), and the address of (3, rows) that get their sums
+    and that of the values' sizes.
     """
-    own, unit, eta, growth = units
+    own, unit, eta = units
     size, rest, left = np.empty(64, np.int64), np.empty(64, np.int64), np.empty((64, 3))
     table, at, numbers = steps.ctypes.data, places.ctypes.data, constants.ctypes.data
     for row in range(rows):
@@ -378,13 +381,10 @@ def run(
             n = min(TILE, columns - start)
             first = per_row if start else once if row else 0
             for k in range(first, len(steps)):
-                _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta, growth)
+                _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta)
         for k in range(len(lines)):
-            values, bounds, sums = (
-                lines[k, 0] + row * lines[k, 2],
-                lines[k, 1] + row * lines[k, 2],
-                _pointer(lines[k, 3]),
-            )
+            further = row * lines[k, 2]
+            values, bounds, sums = lines[k, 0] + further, lines[k, 1] + further, _pointer(lines[k, 3])
             total = _pairwise_sums(values, bounds, columns, size, rest, left)
             for part in range(3):
                 sums[part * rows + row] = SUM_STARTS + total[part]

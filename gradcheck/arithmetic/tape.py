@@ -156,7 +156,11 @@ class Tape:
         return sums
 
     def _rule(self, name: str, left: Place, right: Place) -> Place:
-        return self._note(f"{name}_{left.bounded:d}{right.bounded:d}", self._register(True), left, right)
+        result = self._note(f"{name}_{left.bounded:d}{right.bounded:d}", self._register(True), left, right)
+        if self.model.low_precision:  # a step of its own: no other model's rules have to multiply by 1
+            self._constants.append(1.0 + self.model.unit)
+            self._note("GROW", result, result, constant=len(self._constants) - 1)
+        return result
 
     def _note(self, name: str, result: Place, a: Place, b: Place | None = None, constant: int = 0) -> Place:
         self._steps[2].append((name, result, a, a if b is None else b, constant))
@@ -216,12 +220,7 @@ class Tape:
         table = np.zeros((self._count + 1, 3), dtype=np.int64)
         for number, place in places.items():
             table[number] = (base + size * place, 0, 0) if isinstance(place, int) else place
-        units = (
-            model.eta if model.least else 0.0,
-            model.unit,
-            model.eta,
-            1.0 + model.unit if model.low_precision else 1.0,
-        )
+        units = (model.eta if model.least else 0.0, model.unit, model.eta)
         once, per_row = len(self._steps[0]), len(self._steps[0]) + len(self._steps[1])
         self._kernels.run(
             np.array(steps, dtype=np.int64), once, per_row, table, constants, self._rows, self._columns, units,

@@ -165,7 +165,7 @@ FAULTS = {
     "MULTIPLY_ROOM_01": "MULTIPLY_01", "MULTIPLY_ROOM_11": "MULTIPLY_11",
     "DIVIDE_00": "MULTIPLY_00", "DIVIDE_10": "DIVIDE_00",
     "SCALE_00": "NEGATIVE_0", "SCALE_01": "MULTIPLY_00", "SCALE_11": "SCALE_01",
-    "NEGATIVE_0": "SCALE_00", "NEGATIVE_1": "SCALE_11",
+    "NEGATIVE_0": "SCALE_00", "NEGATIVE_1": "SCALE_11", "GROW": "SCALE_11",
 }  # fmt: skip
 """Each step, and one that differs from it in one operation."""
 
@@ -174,7 +174,7 @@ FAULTS = {
 def test_a_step_that_computes_something_else_is_noticed(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = kernels().CODES
     monkeypatch.setattr(kernels(), "CODES", codes | {step: codes[FAULTS[step]]})
-    assert any(_differences("ordinary", (3, 300), MODELS[model]) for model in ("float32", "float64"))
+    assert any(_differences("ordinary", (3, 300), MODELS[model]) for model in ("float32", "float64", "bfloat16 coarse"))
 
 
 def test_every_step_has_a_fault() -> None:
