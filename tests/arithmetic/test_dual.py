@@ -22,6 +22,7 @@ from gradcheck.arithmetic import (
     stored,
     tangent_of,
 )
+from gradcheck.arithmetic.running import lift_array
 
 BITS = 2400
 STEP = 2.0**-400
@@ -203,3 +204,14 @@ def test_derivatives_carry_bounds_and_storage() -> None:
     assert isinstance(kept.__gradcheck_pi__(), Bounded)
     with ball_precision(100):
         assert isinstance(Dual(balls(1.0), balls(1.0)).__gradcheck_number__(0.1), Ball)
+
+
+def test_a_constant_divisor_or_limit_adds_no_rounding_to_a_tangent() -> None:
+    model = rounding_model("float32")
+    x, step, three = (lift_array(np.array([value]), model) for value in (0.7, 0.3, 3.0))
+    for tangent, plain in (
+        (tangent_of(Dual(x, step) / three), step / three),
+        (tangent_of(np.maximum(Dual(x, step), three * 0.125)), step),
+    ):
+        assert float(tangent.value[0]) == float(plain.value[0])
+        assert np.array_equal(tangent.full_bound(), plain.full_bound())
