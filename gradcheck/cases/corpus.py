@@ -130,12 +130,19 @@ def _knows_vectors(entry: Entry) -> bool:
 def _special(case: Case, options: Mapping[str, Any]) -> list[Case]:
     """The history with special gradients and a parameter of far apart numbers, which stay where a gradient is 0.
 
-    With betas of 1/2 as well: there an average is taken by the other of lerp's two formulas, as an infinity tells.
+    With betas of 1/2 as well: there an average is taken by the other of lerp's two formulas, as an infinity tells. And
+    subnormal numbers: a parameter that stays in the first step, and squares of gradients in the second; with ε = 1,
+    since a smallest number over a small ε is none.
     """
     given = dict(case.arguments)
-    kinds = {"param0": replace(given["param0"], kind="wide"), "grad0": replace(given["grad0"], kind="special")}
-    changed = [{}, {"betas": (0.5, 0.75)}] if "betas" in options else [{}]
-    return [replace(case, arguments=tuple({**given, **kinds, **more}.items())) for more in changed]
+
+    def of_kinds(param: str, grad: str, **more: Any) -> Case:
+        kinds = {"param0": replace(given["param0"], kind=param), "grad0": replace(given["grad0"], kind=grad)}
+        return replace(case, arguments=tuple({**given, **kinds, **more}.items()))
+
+    other = [of_kinds("wide", "special", betas=(0.5, 0.75))] if "betas" in options else []
+    eps = {"eps": 1.0} if isinstance(options.get("eps"), float) else {}
+    return [of_kinds("wide", "special"), *other, of_kinds("subnormal", "roots", zeroed=((0, 0),), **eps)]
 
 
 def _flat(case: Case) -> Case:
