@@ -7,8 +7,10 @@ worst counts. Without a star the figure is in roundoffs, and the target is 8. Wi
 and the target is 4, n being the length of the reduction that the output comes through: that of one sum with as many
 additions, one after another, as the longest chain of sums that leads to the output has. So it is n for a mean, 2n - 1
 for the gradient of softmax, whose terms carry a sum of n exponentials each, and 2n - 1 for batch_norm's weight gradient
-over n elements, whose terms carry the mean of as many (gradcheck/audit/lengths.py). What misses the target is told
-below, output by output. Exit status 1 if an operation misses it.
+over n elements, whose terms carry the mean of as many; of attention, recurrent layers and transformer layers, several
+sums in a row, it is the sum of the lengths of those that the output comes through one after another, and not of those
+beside them (gradcheck/audit/lengths.py). What misses the target is told below, output by output. Exit status 1 if an
+operation misses it.
 """
 
 from __future__ import annotations

@@ -153,10 +153,11 @@ def _inputs(gates: int, *states: str) -> Callable[[Any], dict[str, Any]]:
         inner, hidden = draw.side(1, 7), draw.side(1, 7)
         bias, given = draw.choice((True, False)), draw.choice((True, False))
         plain = {"nonlinearity": draw.choice(("tanh", "relu"))} if gates == 1 else {}
+        scale = draw.choice((1.0, 0.0625, 0.0625))  # with smaller weights no gate is saturated
         return {
             "x": draw.array((*lead, inner)),
-            "weight_ih": draw.tame((gates * hidden, inner)),
-            "weight_hh": draw.tame((gates * hidden, hidden)),
+            "weight_ih": draw.scaled(draw.tame((gates * hidden, inner)), scale),
+            "weight_hh": draw.scaled(draw.tame((gates * hidden, hidden)), scale),
             "bias_ih": draw.tame((gates * hidden,)) if bias else None,
             "bias_hh": draw.tame((gates * hidden,)) if bias else None,
             **{state: draw.tame((*lead, hidden)) if given else None for state in states},

@@ -70,8 +70,9 @@ def _inputs(gates: int, *states: str) -> Callable[[Any], dict[str, Any]]:
         bias = bias and not faint
         sizes = _Sizes(gates, inner, hidden, projected, layers, 1 + bidirectional, bias)
         weights = draw.array((sizes.total(),), ("ordinary",)) if faint else draw.tame((sizes.total(),))
-        if draw.choice((True, False, True)):  # of the size with which PyTorch begins: errors do not grow with the steps
-            weights = draw.scaled(weights, 1.0 / math.sqrt(hidden))
+        if draw.choice((True, False, True)):
+            # Of the size with which PyTorch begins, errors do not grow with the steps; smaller, no gate is saturated.
+            weights = draw.scaled(weights, draw.choice((1.0, 0.0625)) / math.sqrt(hidden))
         widths = dict(zip(("h_0", "c_0"), (sizes.output, hidden), strict=True))
         shapes = {state: (layers * sizes.directions, *between, widths[state]) for state in states}
         array = functools.partial(draw.array, kinds=(x.kind,)) if faint else draw.tame

@@ -186,9 +186,7 @@ def _exponentials(scores: Any) -> tuple[Any, Any, Any]:
 
 
 def _fused(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
-    """As :func:`_math`. 16-bit kernels store the weights before they multiply by them, and the result for the vjp. The
-    scale is the factor α of BLAS in the gradient's products, which may meet keys and queries first: there they
-    underflow."""
+    """As :func:`_math`. 16-bit kernels store the weights before they multiply by them, and the result for the vjp."""
     scores = np.einsum("nrle,nse->nrls", q, k) * scale
     scores = scores if mask is None else scores + mask
     e, total, top = _exponentials(scores)
@@ -202,9 +200,9 @@ def _fused(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
         weights = shares * common
         through = np.einsum("nrlf,nsf->nrls", g, v) - np.sum(g * saved, axis=-1, keepdims=True)
         row_slope = stored(shares * through)
-        dq = np.einsum("nrls,nse->nrle", row_slope, k * scale) * common
+        dq = np.einsum("nrls,nse->nrle", row_slope, k) * common * scale
         slope = row_slope * common
-        dk = _over_heads(np.einsum("nrls,nrle->nrse", slope, q * scale))
+        dk = _over_heads(np.einsum("nrls,nrle->nrse", slope, q) * scale)
         return dq, dk, _over_heads(np.einsum("nrls,nrlf->nrsf", stored(weights), g)), slope
 
     return value, fused_vjp

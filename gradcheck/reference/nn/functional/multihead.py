@@ -78,7 +78,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
     value_width = value.shape[-1] if value is not None else key_width
     separate = key_width != embedding or value_width != embedding or (key is not None and draw.boolean())
     square = (embedding, embedding)
-    static = key is None and value is None and draw.choice((False, False, False, True))
+    static = key is None and value is None and draw.boolean()
     per_head = (arguments["num_heads"] * int(np.prod(between)), length, embedding // arguments["num_heads"])
     extra = not static and draw.choice((False, True)) and not hides_added_keys(arguments)
     zeros = draw.choice((False, False, True)) and not hides_added_keys(arguments)
@@ -100,7 +100,7 @@ def _inputs(draw: Any) -> dict[str, Any]:
         "q_proj_weight": parameter(*square) if separate else None,
         "k_proj_weight": parameter(embedding, key_width) if separate else None,
         "v_proj_weight": parameter(embedding, value_width) if separate else None,
-        "static_k": draw.tame(per_head) if static else None,
+        "static_k": draw.scaled(draw.tame(per_head), scale) if static else None,
         "static_v": draw.tame(per_head) if static else None,
         "embed_dim_to_check": embedding,
         "add_zero_attn": zeros,

@@ -21,7 +21,7 @@ def _pair(draw: Any, near: tuple[float, ...] = (0.0,)) -> dict[str, Any]:
 
 def _pair_and_weight(draw: Any) -> dict[str, Any]:
     pair = _at_kink(draw, 0.0)
-    weight = draw.choice((None, None, draw.array(pair["x"].shape, ("positive",))))
+    weight = draw.choice((None, draw.array(pair["x"].shape, ("positive",))))
     return {**pair, "weight": weight, **hyperparameters(draw, reduction=REDUCTIONS)}
 
 
