@@ -65,13 +65,13 @@ def _same_but_rounding(mutant: Reference, trial: Trial) -> bool:
 
 
 def _within(own: np.ndarray, other: np.ndarray, bound: np.ndarray) -> bool:
-    """Whether balls are no farther apart than a finite bound; what is not finite was compared before."""
+    """Whether balls are the same, or no farther apart than a finite bound; what is not finite was compared before."""
     pairs = [
         (own[index] - other[index], float(bound[index]))
         for index in np.ndindex(*own.shape)
         if own[index].is_finite() and other[index].is_finite()
     ]
-    return all(np.isfinite(most) and abs(apart) <= most for apart, most in pairs)
+    return all(apart == 0 or (np.isfinite(most) and abs(apart) <= most) for apart, most in pairs)
 
 
 def bound_ratios(own: Bounds, other: Bounds) -> tuple[float, float, bool]:

@@ -14,10 +14,12 @@ from gradcheck.audit.findings import Fate, Kill, by_contract
 from gradcheck.audit.limits import patience, time_limit
 from gradcheck.audit.mutate import Mutant
 from gradcheck.audit.trials import Trial, Trials
+from gradcheck.cases.case import Case
 from gradcheck.cases.modes import oracle_of
-from gradcheck.certify.bounds import accepts_anything
+from gradcheck.certify.bounds import accepts_anything, float64_differs
 from gradcheck.certify.certify import CASES
 from gradcheck.certify.draw import smooth_case
+from gradcheck.reference.registry import Reference
 from gradcheck.verdict.judge import Bounds
 
 __all__ = ["fate_of", "killed_on"]
@@ -59,17 +61,25 @@ def _fate(mutant: Mutant, kind: str, kills: dict[str, Kill], reason: str) -> Fat
 
 
 def _by_certificate(mutant: Mutant, trials: Trials) -> dict[str, Kill]:
-    """The case on which ``gradcheck certify`` finds that the wrong formula has no finite bound: no verdict can."""
+    """The case on which ``gradcheck certify`` finds what no verdict can: that the wrong formula has no finite bound, or
+    is another in float64, where arrays of the two arithmetics are told apart."""
     for number in range(CASES):
         case = smooth_case(trials.reference, trials.seed, number)
         try:
             with time_limit(patience(0.0)):
-                words = accepts_anything(mutant.reference, case)
+                words = _certified(mutant.reference, trials.reference, case)
         except Exception as error:  # a wrong formula may raise anything
             words = by_contract(error)
         if words:
-            return {"float32": Kill(number + 1, "by certificate: no finite bound", str(case))}
+            return {"float32": Kill(number + 1, words, str(case))}
     return {}
+
+
+def _certified(wrong: Reference, own: Reference, case: Case) -> str:
+    if accepts_anything(wrong, case):
+        return "by certificate: no finite bound"
+    other = float64_differs(wrong, case) and not float64_differs(own, case)
+    return "by certificate: float64 differs" if other else ""
 
 
 def killed_on(mutant: Mutant, trials: Trials) -> Kill | None:

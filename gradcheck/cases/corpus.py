@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.cases.always import always_judged
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.draw import (
     LARGE,
@@ -66,7 +67,8 @@ def corpus(operation: Reference, dtype: str, cases: int, seed: int, mode: str = 
 
     These are: one number throughout, for elementwise operations (the same result wherever it stands), and in 16-bit
     dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and plain
-    cases, in every layout and of a large size. In other modes than backward they are the plain cases, if any.
+    cases, in every layout and of a large size; and those of ``always.py``. In other modes than backward they are the
+    plain cases, if any.
     """
     yield from (case.on(mode=mode) for case in _fixed(operation, dtype, seed, mode))
     for index in range(cases):
@@ -159,6 +161,7 @@ def _fixed(operation: Reference, dtype: str, seed: int, mode: str) -> Iterator[C
             yield from _always(operation, dtype, seed)
         yield from _at_kinks(operation, dtype, seed)
         yield from (case.on(dtype=dtype) for case in dict.fromkeys(_plain(operation, seed)))
+        yield from always_judged(operation.name, dtype)
     elif oracle_of(mode) not in ("jacobian", "columns") and not mode.startswith("compile"):
         plain, without = plain_case(operation, seed, 1), WITHOUT.get(oracle_of(mode), ())
         if not any(spec.kind in without for spec in plain.specs.values()):

@@ -22,7 +22,7 @@ from gradcheck.verdict.compare import error_ratios
 
 __all__ = [
     "MODELS", "RUNS", "accepts_anything", "compare_with_simulation", "compare_with_truth", "exact_ball",
-    "special_values_differ",
+    "float64_differs", "special_values_differ",
 ]  # fmt: skip
 
 MODELS = tuple(
@@ -51,6 +51,20 @@ def accepts_anything(operation: Reference, case: Case) -> str:
         anything = np.isinf(output.full_bound())
         if anything.any():
             return f"{here}: {int(anything.sum())} of {anything.size} elements of {name} have no finite bound."
+    return ""
+
+
+def float64_differs(operation: Reference, case: Case) -> str:
+    """The sentence that says where a formula in float64 is not within its own bound of the running error arithmetic.
+
+    Raises KeyError where one of them has an output that the other has not.
+    """
+    plain, bounded = _plain(operation, case), _bounded(operation, case, rounding_model("float64"))
+    for name in plain | bounded:
+        with np.errstate(all="ignore"):
+            ratios = np.asarray(error_ratios(plain[name], bounded[name]), dtype=np.float64)
+        if words := _sentence(case, name, ratios, plain[name], np.asarray(bounded[name].value), "float64", "bounds"):
+            return words
     return ""
 
 

@@ -14,7 +14,7 @@ from gradcheck.arithmetic.functions import number
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.draw import REAL_KINDS
 from gradcheck.certify import Certificate, Summary, certify, certify_case
-from gradcheck.certify.bounds import MODELS, accepts_anything
+from gradcheck.certify.bounds import MODELS, accepts_anything, float64_differs
 from gradcheck.certify.certificate import COLUMNS
 from gradcheck.certify.draw import SMOOTH, any_case, is_smooth, smooth_case
 from gradcheck.reference.registry import reference_named, references
@@ -63,6 +63,18 @@ def test_a_bound_that_accepts_anything_is_no_certificate() -> None:
     assert "4 of 4 elements of grad[x] have no finite bound" in words
     wild = parse_case("nn.functional.normalize(x=huge(4), p=3.0, dim=0, eps=1e-12) seed=1 dtype=float64")
     assert not accepts_anything(replace(NORMALIZE, function=loose_normalize), wild)
+
+
+def plainly_halved(x: Any, **options: Any) -> Any:
+    """Wrong in float64 alone: arrays of the two arithmetics are told apart."""
+    value, vjp = NORMALIZE.function(x, **options)
+    return value, lambda g: {"x": vjp(g)["x"] * (0.5 if isinstance(x, np.ndarray) else 1.0)}
+
+
+def test_a_formula_that_is_another_in_float64_is_told() -> None:
+    case = parse_case("nn.functional.normalize(x=ordinary(4), p=3.0, dim=0, eps=1e-12) seed=1 dtype=float64")
+    assert not float64_differs(NORMALIZE, case)
+    assert "in float64 and" in float64_differs(replace(NORMALIZE, function=plainly_halved), case)
 
 
 @pytest.mark.parametrize("p", ["inf", "2.0"])

@@ -218,7 +218,7 @@ def _antialiased(mode: str, side: int, points: int, scale: Any) -> Taps:
     centre = ((np.arange(points) + 0.5) * scale).reshape((points, 1))
     ahead = np.arange(side) - centre + 0.5
     used = (ahead > -support) & (ahead <= support)
-    distance = np.minimum(np.abs(ahead / scale if wide else ahead), radius)
+    distance = np.abs(ahead / scale if wide else ahead)
     weight = {
         "bilinear": lambda: 1.0 - distance,
         "bicubic": lambda: cubic_kernel(distance, -0.5),

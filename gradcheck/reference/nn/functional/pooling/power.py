@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import guarded, number, sgn, stored
+from gradcheck.arithmetic.functions import detached, guarded, number, sgn, stored
 from gradcheck.reference.nn.functional.pooling.average import avg_pool
 from gradcheck.reference.nn.functional.pooling.draws import leading, sliding_options
 from gradcheck.reference.nn.functional.pooling.maximum import max_pool
@@ -26,8 +26,9 @@ def _lp_pool(x: Any, dims: int, norm_type: Any, kernel_size: Any, stride: Any, c
     average, average_vjp = avg_pool(stored(_power(x, p)), dims, kernel_size, stride, 0, ceil_mode)
     # Only zeros make a mean that is 0 for certain; rounding may make others 0, or not.
     empty = max_pool(np.asarray(x != 0.0, dtype=np.float64), dims, kernel_size, stride, 0, 1, ceil_mode)[0] == 0.0
+    mean = stored(average)
     # Through sign(mean)·|mean|, which has no tangent where the mean is 0.
-    mean = np.where(empty | (average == 0.0), 0.0, stored(average))
+    mean = np.where(empty | (average == 0.0), detached(mean), mean)
     total = stored(mean * size)
     root = _root(p, x)
     value = np.where(empty, 0.0, _power(total, root))

@@ -1,0 +1,53 @@
+"""Cases that every run judges besides those it draws: where a fault would show that drawn cases seldom meet.
+
+Each was found by a mutant of a formula that survived ``gradcheck audit``. They are lines as ``gradcheck replay`` takes
+them; their dtype is that of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradcheck.cases.case import Case, parse_case
+
+__all__ = ["ALWAYS", "always_judged"]
+
+ALWAYS: dict[str, tuple[str, ...]] = {
+    # An infinity that meets cropped outputs, in float32 by the one kernel in three dimensions that is right there.
+    "nn.functional.conv_transpose3d": (
+        (
+            "x=rare(2, 1, 3, 3, 3), weight=ordinary(1, 1, 2, 2, 2), bias=None, stride=1, padding=1, output_padding=0, "
+            "groups=1, dilation=1) seed=1"
+        ),
+    ),
+    # Windows of one element, among them 1 and 0 themselves: what is exact decides a comparison for certain.
+    "nn.functional.lp_pool1d": ("x=ties(1, 2, 5), norm_type=1.0, kernel_size=1, stride=1, ceil_mode=False) seed=0",),
+    "nn.functional.lp_pool2d": ("x=ties(1, 2, 3, 3), norm_type=1.0, kernel_size=1, stride=1, ceil_mode=False) seed=0",),
+    "nn.functional.lp_pool3d": (
+        "x=ties(1, 2, 2, 2, 2), norm_type=1.0, kernel_size=1, stride=1, ceil_mode=False) seed=0",
+    ),
+    # Differences that are exactly 0, in a norm of order below 1.
+    "nn.functional.pairwise_distance": ("x=ties(4, 5), x2=ties(4, 5), p=0.5, eps=0.0, keepdim=False) seed=0",),
+    # A mask with a single number that is not finite: the softmax of one row has nothing to do with another's.
+    "nn.MultiheadAttention": (
+        (
+            "x=ordinary(5, 1, 4), weights=ordinary(80, times=0.5), key=ordinary(3, 1, 4), value=ordinary(3, 1, 4), "
+            "key_padding_mask=None, attn_mask=rare(5, 3), num_heads=2, bias=True, add_bias_kv=False, add_zero_attn=False, "
+            "kdim=4, vdim=4, batch_first=False, need_weights=True, average_attn_weights=True, is_causal=False) seed=2"
+        ),
+    ),
+    # Places just beyond a pixel's centre, by every power of two: there the pieces of the cubic kernel meet.
+    "nn.functional.grid_sample": (
+        (
+            "x=ordinary(1, 2, 5, 5), grid=close(1, 16, 16, 2, at=(-0.5, 0.0, 0.5)), mode='bicubic', padding_mode='zeros', "
+            "align_corners=True) seed=0"
+        ),
+    ),
+}
+"""By operation, what follows its name and the parenthesis."""
+
+
+def always_judged(operation: str, dtype: str) -> Iterator[Case]:
+    """The cases of an operation in a dtype, in mode ``backward``."""
+    for line in ALWAYS.get(operation, ()):
+        yield parse_case(f"{operation}({line} dtype={dtype}")
