@@ -32,15 +32,16 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "nn.MultiheadAttention": (
         (
             "x=ordinary(5, 1, 4), weights=ordinary(80, times=0.5), key=ordinary(3, 1, 4), value=ordinary(3, 1, 4), "
-            "key_padding_mask=None, attn_mask=rare(5, 3), num_heads=2, bias=True, add_bias_kv=False, add_zero_attn=False, "
-            "kdim=4, vdim=4, batch_first=False, need_weights=True, average_attn_weights=True, is_causal=False) seed=2"
+            "key_padding_mask=None, attn_mask=rare(5, 3), num_heads=2, bias=True, add_bias_kv=False, "
+            "add_zero_attn=False, kdim=4, vdim=4, batch_first=False, need_weights=True, average_attn_weights=True, "
+            "is_causal=False) seed=2"
         ),
     ),
     # Places just beyond a pixel's centre, by every power of two: there the pieces of the cubic kernel meet.
     "nn.functional.grid_sample": (
         (
-            "x=ordinary(1, 2, 5, 5), grid=close(1, 16, 16, 2, at=(-0.5, 0.0, 0.5)), mode='bicubic', padding_mode='zeros', "
-            "align_corners=True) seed=0"
+            "x=ordinary(1, 2, 5, 5), grid=close(1, 16, 16, 2, at=(-0.5, 0.0, 0.5)), mode='bicubic', "
+            "padding_mode='zeros', align_corners=True) seed=0"
         ),
     ),
 }
