@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic.functions import number
-from gradcheck.reference.nn.functional.batch_normalization import batch_norm
+from gradcheck.reference.nn.functional.batch_normalization import batch_norm, batch_norm_twice
 from gradcheck.reference.registry import reference
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
@@ -51,12 +51,13 @@ def _layer(
     momentum: Any,
     eps: Any,
     training: bool,
+    formula: Callable[..., Any] = batch_norm,
 ) -> Any:
     """batch_norm with the statistics and the momentum that the layer chooses."""
     seen = None if num_batches_tracked is None else num_batches_tracked + int(training)
     if momentum is None:  # the cumulative average: the latest batch counts one in so many
         momentum = number(1.0, x) / float(seen) if seen else number(0.0, x)
-    outputs, batch_norm_vjp = batch_norm(
+    outputs, batch_norm_vjp = formula(
         x, running_mean, running_var, weight, bias, training=training or seen is None, momentum=momentum, eps=eps
     )
     if seen is not None:
@@ -64,7 +65,29 @@ def _layer(
     return outputs, batch_norm_vjp
 
 
-@reference("nn.BatchNorm1d", inputs=_inputs((1, 0), 16), constant=STATISTICS, aux=(*STATISTICS, "num_batches_tracked"))
+def _layer_twice(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    *,
+    num_batches_tracked: int | None = None,
+    momentum: Any = 0.1,
+    eps: Any = 1e-5,
+    training: bool = True,
+) -> Any:
+    """The layer as the second backward of batch_norm has it."""
+    return _layer(
+        x, running_mean, running_var, weight, bias, num_batches_tracked, momentum, eps, training, batch_norm_twice
+    )
+
+
+COUNTED = (*STATISTICS, "num_batches_tracked")
+TWICE = dict.fromkeys(("double", "func.double"), _layer_twice)
+
+
+@reference("nn.BatchNorm1d", inputs=_inputs((1, 0), 16), constant=STATISTICS, aux=COUNTED, routes=TWICE)
 def BatchNorm1d(  # noqa: N802 - PyTorch's own name
     x: Any,
     running_mean: Any = None,
@@ -86,7 +109,7 @@ def BatchNorm1d(  # noqa: N802 - PyTorch's own name
     return _layer(x, running_mean, running_var, weight, bias, num_batches_tracked, momentum, eps, training)
 
 
-@reference("nn.BatchNorm2d", inputs=_inputs((2,), 8), constant=STATISTICS, aux=(*STATISTICS, "num_batches_tracked"))
+@reference("nn.BatchNorm2d", inputs=_inputs((2,), 8), constant=STATISTICS, aux=COUNTED, routes=TWICE)
 def BatchNorm2d(  # noqa: N802 - PyTorch's own name
     x: Any,
     running_mean: Any = None,
@@ -103,7 +126,7 @@ def BatchNorm2d(  # noqa: N802 - PyTorch's own name
     return _layer(x, running_mean, running_var, weight, bias, num_batches_tracked, momentum, eps, training)
 
 
-@reference("nn.BatchNorm3d", inputs=_inputs((3,), 4), constant=STATISTICS, aux=(*STATISTICS, "num_batches_tracked"))
+@reference("nn.BatchNorm3d", inputs=_inputs((3,), 4), constant=STATISTICS, aux=COUNTED, routes=TWICE)
 def BatchNorm3d(  # noqa: N802 - PyTorch's own name
     x: Any,
     running_mean: Any = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from gradcheck.arithmetic.functions import stored
 from gradcheck.reference.registry import reference
 
-__all__ = ["batch_norm", "instance_norm"]
+__all__ = ["batch_norm", "batch_norm_twice", "instance_norm"]
 
 MOMENTA = (0.1, 0.5, 1.0, 0.0, 0.3)
 EPSILONS = (1e-5, 1e-3, 0.5)
@@ -68,7 +69,7 @@ def _batch_norm_under_vmap(
     normal = stored(outputs["value"])
     value = normal if weight is None else normal * _along_channels(weight, x)
     outputs["value"] = value if bias is None else stored(value) + _along_channels(bias, x)
-    axes = (0, *range(2, np.ndim(x)))
+    axes = _axes(x)
 
     def batch_norm_under_vmap_vjp(g: Any) -> dict[str, Any]:
         gradients = normalised_vjp(g if weight is None else stored(g * _along_channels(weight, x)))
@@ -81,12 +82,43 @@ def _batch_norm_under_vmap(
     return outputs, batch_norm_under_vmap_vjp
 
 
+def batch_norm_twice(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    *,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: Any = 1e-5,
+) -> Any:
+    """batch_norm as its second backward has it: in training the reciprocal deviation meets each term of the gradient
+    before they are added up, so that they cancel with the rounding of both."""
+    outputs, once_vjp = batch_norm(
+        x, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps
+    )
+    axes, n = _axes(x), np.size(x) // np.shape(x)[1]
+
+    def batch_norm_twice_vjp(g: Any) -> dict[str, Any]:
+        gradients: dict[str, Any] = once_vjp(g)
+        if training:
+            _, centred, _, rstd = _statistics(x, eps)
+            slope = np.sum(centred * g, axis=axes) * (rstd * rstd * rstd) / n
+            constant = rstd * np.sum(g, axis=axes) / n
+            along = g * _along_channels(rstd, x) - _along_channels(constant, x) - centred * _along_channels(slope, x)
+            gradients["x"] = along if weight is None else along * _along_channels(weight, x)
+        return gradients
+
+    return outputs, batch_norm_twice_vjp
+
+
 @reference(
     "nn.functional.batch_norm",
     inputs=_batch_inputs,
     constant=("running_mean", "running_var"),
     aux=("running_mean", "running_var"),
-    routes={"vjp of rows": _batch_norm_under_vmap},
+    routes={"vjp of rows": _batch_norm_under_vmap, **dict.fromkeys(("double", "func.double"), batch_norm_twice)},
 )
 def batch_norm(
     x: Any,
@@ -107,13 +139,9 @@ def batch_norm(
     value is affine in x with coefficients of the channel, x·alpha + (bias - mean·alpha), which cancels where |mean| is
     large: that route is stated here.
     """
-    axes = (0, *range(2, np.ndim(x)))
-    n = np.size(x) // np.shape(x)[1]
+    axes, n = _axes(x), np.size(x) // np.shape(x)[1]
     if training:
-        mean = stored(np.sum(x, axis=axes) / n)
-        centred = x - _along_channels(mean, x)
-        squares = stored(np.sum(centred * centred, axis=axes))
-        rstd = stored(1.0 / np.sqrt(squares / n + eps))
+        mean, centred, squares, rstd = _statistics(x, eps)
         new_var = squares / (n - 1)
     else:
         mean, rstd = running_mean, _reciprocal_deviation(running_var, eps)
@@ -140,6 +168,20 @@ def batch_norm(
         return gradients
 
     return outputs, batch_norm_vjp
+
+
+def _axes(x: Any) -> tuple[int, ...]:
+    """All but that of the channels."""
+    return (0, *range(2, np.ndim(x)))
+
+
+def _statistics(x: Any, eps: Any) -> tuple[Any, Any, Any, Any]:
+    """Mean, x - mean, the sum of its squares and the reciprocal deviation of each channel, as the kernel stores."""
+    axes, n = _axes(x), np.size(x) // np.shape(x)[1]
+    mean = stored(np.sum(x, axis=axes) / n)
+    centred = x - _along_channels(mean, x)
+    squares = stored(np.sum(centred * centred, axis=axes))
+    return mean, centred, squares, stored(1.0 / np.sqrt(squares / n + eps))
 
 
 def _along_channels(vector: Any, x: Any) -> Any:
@@ -171,33 +213,14 @@ def _instance_inputs(draw: Any) -> dict[str, Any]:
     }
 
 
-@reference(
-    "nn.functional.instance_norm",
-    inputs=_instance_inputs,
-    constant=("running_mean", "running_var"),
-    aux=("running_mean", "running_var"),
-)
-def instance_norm(
-    x: Any,
-    running_mean: Any = None,
-    running_var: Any = None,
-    weight: Any = None,
-    bias: Any = None,
-    *,
-    use_input_stats: bool = True,
-    momentum: Any = 0.1,
-    eps: Any = 1e-5,
+def _of_samples(
+    formula: Callable[..., Any], x: Any, vectors: tuple[Any, ...], use_input_stats: bool, momentum: Any, eps: Any
 ) -> Any:
-    """batch_norm of each sample by itself; x: (N, C, L…) (Ulyanov et al. 2016).
-
-    PyTorch's route is stated: samples and channels count as N·C channels of one batch, with N copies of weight, bias
-    and running statistics; afterwards the running statistics are the mean of their copies. With ``use_input_stats``
-    off they change by that mean's rounding alone.
-    """
+    """A formula of batch_norm on samples and channels as the channels of one batch."""
     batch, channels = np.shape(x)[:2]
-    outputs, batch_norm_vjp = batch_norm(
+    outputs, batch_norm_vjp = formula(
         x.reshape((1, batch * channels, *np.shape(x)[2:])),
-        *(_copies(vector, batch) for vector in (running_mean, running_var, weight, bias)),
+        *(_copies(vector, batch) for vector in vectors),
         training=use_input_stats,
         momentum=momentum,
         eps=eps,
@@ -217,6 +240,49 @@ def instance_norm(
         }
 
     return outputs, instance_norm_vjp
+
+
+def _instance_norm_twice(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    *,
+    use_input_stats: bool = True,
+    momentum: Any = 0.1,
+    eps: Any = 1e-5,
+) -> Any:
+    """instance_norm as the second backward of batch_norm has it."""
+    vectors = (running_mean, running_var, weight, bias)
+    return _of_samples(batch_norm_twice, x, vectors, use_input_stats, momentum, eps)
+
+
+@reference(
+    "nn.functional.instance_norm",
+    inputs=_instance_inputs,
+    constant=("running_mean", "running_var"),
+    aux=("running_mean", "running_var"),
+    routes=dict.fromkeys(("double", "func.double"), _instance_norm_twice),
+)
+def instance_norm(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    *,
+    use_input_stats: bool = True,
+    momentum: Any = 0.1,
+    eps: Any = 1e-5,
+) -> Any:
+    """batch_norm of each sample by itself; x: (N, C, L…) (Ulyanov et al. 2016).
+
+    PyTorch's route is stated: samples and channels count as N·C channels of one batch, with N copies of weight, bias
+    and running statistics; afterwards the running statistics are the mean of their copies. With ``use_input_stats``
+    off they change by that mean's rounding alone.
+    """
+    return _of_samples(batch_norm, x, (running_mean, running_var, weight, bias), use_input_stats, momentum, eps)
 
 
 def _copies(vector: Any, times: int) -> Any:
