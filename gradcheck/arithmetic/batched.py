@@ -14,7 +14,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradcheck.arithmetic.functions import as_dtype, detached, dtype_of, fixed, number, pi, stored, ties_for_largest
+from gradcheck.arithmetic.functions import (
+    as_dtype,
+    detached,
+    dtype_of,
+    fixed,
+    number,
+    pi,
+    stored,
+    ties_for_largest,
+    unrounded,
+)
 from gradcheck.arithmetic.protocol import Composite
 from gradcheck.arithmetic.running import Bounded
 from gradcheck.arithmetic.running_reductions import reduced_size, sum_of
@@ -93,6 +103,9 @@ class Batched(Composite):
 
     def __gradcheck_detached__(self) -> Batched:
         return Batched(detached(self.content))
+
+    def __gradcheck_unrounded__(self, *others: Any) -> Batched:
+        return Batched(unrounded(self.content, *(other.content for other in others)))
 
     def __gradcheck_number__(self, value: float) -> Any:
         return number(value, self.content)

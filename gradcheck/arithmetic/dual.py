@@ -27,6 +27,7 @@ from gradcheck.arithmetic.functions import (
     stored,
     sum_over_batch,
     ties_for_largest,
+    unrounded,
     written_over,
 )
 from gradcheck.arithmetic.mask import either
@@ -110,6 +111,10 @@ class Dual(Composite):
 
     def __gradcheck_detached__(self) -> Any:
         return detached(self.primal)
+
+    def __gradcheck_unrounded__(self, *others: Any) -> Dual:
+        known = unrounded(self.primal, *(primal_of(other, self.level) for other in others))
+        return Dual(known, self.tangent, self.level)
 
     def __gradcheck_written_over__(self, value: Any) -> Dual:
         return Dual(written_over(self.primal, primal_of(value, self.level)), self.tangent, self.level)

@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = [
     "apart", "as_dtype", "as_dtype_of", "detached", "dtype_of", "expit_slope", "fixed", "guarded", "node", "number",
-    "pi", "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "written_over",
+    "pi", "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "unrounded", "written_over",
 ]  # fmt: skip
 
 
@@ -54,6 +54,18 @@ def apart(x: Any) -> tuple[Any, Any]:
     """
     method = getattr(x, "__gradcheck_apart__", None)
     return (x, 1.0) if method is None else method()
+
+
+def unrounded(x: Any, given: Any, *through: Any) -> Any:
+    """``x``, computed from ``given`` by way of the numbers ``through``; identity but in running error.
+
+    There without its error where no operation on the way rounds: where ``given`` is a short number without an error,
+    and ``x`` and all that it goes through, in whatever order the subject may take it, are numbers of the subject's
+    format. IEEE 754 (2019, clause 4.3) has operations give a result that is a number of the format as it is. So places
+    are known to lie exactly between two pixels, or on one.
+    """
+    method = getattr(x, "__gradcheck_unrounded__", None)
+    return x if method is None else method(given, *through)
 
 
 def expit_slope(g: Any, y: Any) -> Any:

@@ -22,6 +22,9 @@ __all__ = ["Bounded", "Factor", "carried", "finish", "lift", "lift_array", "reac
 Where = Callable[..., Any]
 """From the operands of a rule, or some elements of them, to a mask."""
 
+SHORT = 1024.0
+"""What is a multiple of 1/SHORT, and at most SHORT, is a short number: float64 holds the product of any two."""
+
 TINY = 2.0**-1000
 """Above what a bound loses where float64 underflows, divided by a unit roundoff."""
 
@@ -136,6 +139,18 @@ class Bounded(Composite):
     def __gradcheck_fixed__(self) -> Bounded:
         bound = None if self.bound is None else self.bound * (4.0 * self.model.unit)
         return Bounded(self.value, bound, self.model, self.top)
+
+    def __gradcheck_unrounded__(self, given: Bounded, *through: Bounded) -> Bounded:
+        if self.bound is None or given.bound is not None:
+            return self
+        form, steps = self.model.store, np.float64(SHORT)
+        known = (np.rint(given.value * steps) == given.value * steps) & (given.magnitude <= SHORT)
+        for number in (self, *through):
+            value = float64_of(number.value)
+            known = known & (form.round(value) == value)
+        kept = Bounded(self.value, np.where(known, 0.0, self.full_bound()), self.model, self.top)
+        kept.floor = self.floor
+        return kept
 
     def __gradcheck_apart__(self) -> tuple[Bounded, Any]:
         if self.bound is None:

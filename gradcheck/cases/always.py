@@ -13,11 +13,11 @@ from gradcheck.cases.case import Case, parse_case
 __all__ = ["ALWAYS", "always_judged"]
 
 ALWAYS: dict[str, tuple[str, ...]] = {
-    # An infinity that meets cropped outputs, in float32 by the one kernel in three dimensions that is right there.
+    # Numbers that are not finite meet what is cropped at the back alone.
     "nn.functional.conv_transpose3d": (
         (
-            "x=rare(2, 1, 3, 3, 3), weight=ordinary(1, 1, 2, 2, 2), bias=None, stride=1, padding=1, output_padding=0, "
-            "groups=1, dilation=1) seed=1"
+            "x=rare(1, 1, 4, 4, 4), weight=ordinary(1, 1, 3, 3, 3), bias=None, stride=1, padding=1, output_padding=0, "
+            "groups=1, dilation=1) seed=4"
         ),
     ),
     # Windows of one element, among them 1 and 0 themselves: what is exact decides a comparison for certain.
@@ -42,6 +42,20 @@ ALWAYS: dict[str, tuple[str, ...]] = {
         (
             "x=ordinary(1, 2, 5, 5), grid=close(1, 16, 16, 2, at=(-0.5, 0.0, 0.5)), mode='bicubic', "
             "padding_mode='zeros', align_corners=True) seed=0"
+        ),
+        # Places exactly between two pixels, of which the even one is taken; on a pixel's centre; and there beside
+        # pixels that are not finite.
+        (
+            "x=ordinary(1, 2, 4, 4), grid=ties(1, 8, 8, 2), mode='nearest', padding_mode='zeros', "
+            "align_corners=False) seed=0"
+        ),
+        (
+            "x=ordinary(1, 2, 5, 5), grid=ties(1, 8, 8, 2), mode='bilinear', padding_mode='zeros', "
+            "align_corners=True) seed=0"
+        ),
+        (
+            "x=rare(1, 2, 5, 5), grid=ties(1, 8, 8, 2), mode='bilinear', padding_mode='zeros', "
+            "align_corners=True) seed=0"
         ),
     ),
 }

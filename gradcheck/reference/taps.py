@@ -14,7 +14,7 @@ import numpy as np
 
 from gradcheck.arithmetic.functions import guarded
 
-__all__ = ["Taps", "combined", "copies", "possible", "taps_of", "turned"]
+__all__ = ["Taps", "combined", "copies", "picked", "possible", "taps_of", "turned"]
 
 
 class Taps(NamedTuple):
@@ -69,16 +69,16 @@ def turned(taps: Taps, size: int) -> Taps:
     return Taps(place // max(width, 1), used, weight)
 
 
-def combined(x: Any, taps: Sequence[Taps]) -> Any:
-    """Σ weight·source over the taps of the last len(taps) dimensions of x: one sum, of all their products.
+def picked(x: Any, taps: Sequence[Taps]) -> tuple[Any, Any]:
+    """The sources of the taps along all dimensions of x but the first, 0 where they do not count, and their weights.
 
-    The weight of an element is the product of its weights in each dimension.
+    Sources: (first dimension, results, taps, results, taps, …); weights: the same without the first, the product of
+    those along each dimension; None where every one is 1.
     """
     dims = len(taps)
-    lead = np.shape(x)[: np.ndim(x) - dims]
-    picked = x.reshape((math.prod(lead), *np.shape(x)[np.ndim(x) - dims :]))
+    sources = x
     for d, along in enumerate(taps):
-        picked = np.take(picked, along.source, axis=1 + 2 * d)
+        sources = np.take(sources, along.source, axis=1 + 2 * d)
     used, weight = np.ones((1,) * (2 * dims), dtype=bool), None
     for d, along in enumerate(taps):
         place = (1,) * (2 * d) + np.shape(along.source) + (1,) * (2 * (dims - d - 1))
@@ -86,10 +86,17 @@ def combined(x: Any, taps: Sequence[Taps]) -> Any:
         if along.weight is not None:
             factor = along.weight.reshape(place)
             weight = factor if weight is None else weight * factor
-    picked = picked if used.all() else np.where(used, picked, 0.0)  # 0·inf would be NaN
+    return sources if used.all() else np.where(used, sources, 0.0), weight  # 0·inf would be NaN
+
+
+def combined(x: Any, taps: Sequence[Taps]) -> Any:
+    """Σ weight·source over the taps of the last len(taps) dimensions of x: one sum, of all their products."""
+    dims = len(taps)
+    lead = np.shape(x)[: np.ndim(x) - dims]
+    sources, weight = picked(x.reshape((math.prod(lead), *np.shape(x)[np.ndim(x) - dims :])), taps)
     if weight is None:
-        total = np.sum(picked, axis=tuple(range(2, 2 * dims + 1, 2)))
+        total = np.sum(sources, axis=tuple(range(2, 2 * dims + 1, 2)))
     else:
         letters = "abcdef"[: 2 * dims]
-        total = np.einsum(f"n{letters},{letters}->n{letters[::2]}", picked, weight)
+        total = np.einsum(f"n{letters},{letters}->n{letters[::2]}", sources, weight)
     return total.reshape((*lead, *(len(along.source) for along in taps)))

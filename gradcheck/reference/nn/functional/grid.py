@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import number, stored
+from gradcheck.arithmetic.functions import number, stored, unrounded
 from gradcheck.reference.nn.functional.interpolation import cubic_kernel
 from gradcheck.reference.registry import Kink, reference
-from gradcheck.reference.taps import Taps, combined, possible, taps_of, turned
+from gradcheck.reference.taps import Taps, combined, picked, possible, taps_of, turned
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -156,9 +156,8 @@ def grid_sample(
             return np.zeros_like(grid)
         columns = []
         for k in reversed(range(dims)):
-            taps = _joint(axes, sides, image, k)
-            sources = np.where(taps.used, np.take(flat, taps.source, axis=1), 0.0)
-            slopes = np.einsum("cok,ok->cok", sources, taps.weight)
+            sources, weight = picked(flat, [_joint(axes, sides, image, k)])
+            slopes = np.einsum("cok,ok->cok", sources, weight)
             columns.append(axes[k].factor * np.einsum("cok,co->o", slopes, g))
         return np.stack(columns, axis=1).reshape(np.shape(grid))
 
@@ -185,8 +184,10 @@ def _joint(axes: list[_Axis], sides: list[int], image: np.ndarray, sloped: int |
 
 def _axis(coordinate: Any, side: int, mode: str, padding_mode: str, align_corners: bool) -> _Axis:
     scale = (side - 1.0 if align_corners else float(side)) / 2.0
-    place = (coordinate + 1.0) * scale
+    ahead = coordinate + 1.0
+    place = ahead * scale
     place = place if align_corners else place - 0.5
+    place = unrounded(place, coordinate, ahead, ahead / 2.0, ahead * (2.0 * scale), ahead * (2.0 * scale) - 1.0)
     if mode == "bicubic":
         return _cubic_axis(place, side, scale, padding_mode, align_corners)
     place, factor = _moved(place, side, padding_mode, align_corners)
