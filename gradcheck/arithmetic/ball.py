@@ -68,6 +68,9 @@ class Ball(Composite):
     def __gradcheck_number__(self, value: float) -> Ball:
         return balls(value)
 
+    def __gradcheck_sinc__(self) -> Ball:
+        return _sinc(self)  # a quotient of balls that hold 0 would be all numbers
+
     def __gradcheck_pi__(self) -> Ball:
         return Ball(_objects(flint.arb.pi()))
 
@@ -120,6 +123,7 @@ def _elementwise(function: Callable[..., Any]) -> Callable[..., Ball]:
     return rule
 
 
+_sinc = _elementwise(lambda x: x.sinc_pi())
 _any_power = _elementwise(lambda x, y: _ball_power(x, y))
 
 

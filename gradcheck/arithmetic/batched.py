@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from gradcheck.arithmetic.functions import (
+    apart,
     as_dtype,
     detached,
     dtype_of,
@@ -81,8 +82,8 @@ class Batched(Composite):
         if any(isinstance(part, Composite) for part in parts):
             raise self._missing("indexing by a composite number", {})
         advanced = [place for place, part in enumerate(parts) if isinstance(part, np.ndarray | list | int | np.integer)]
-        apart = advanced and advanced[-1] - advanced[0] >= len(advanced)
-        if apart and any(isinstance(part, np.ndarray | list) for part in parts):
+        scattered = advanced and advanced[-1] - advanced[0] >= len(advanced)
+        if scattered and any(isinstance(part, np.ndarray | list) for part in parts):
             raise self._missing("indexing by arrays that stand apart", {})  # NumPy moves their axes to the front
         place: Any = (slice(None), *parts)
         return Batched(self.content[place])
@@ -103,6 +104,10 @@ class Batched(Composite):
 
     def __gradcheck_detached__(self) -> Batched:
         return Batched(detached(self.content))
+
+    def __gradcheck_apart__(self) -> tuple[Batched, Any]:
+        content, factor = apart(self.content)
+        return Batched(content), factor if isinstance(factor, float) else Batched(factor)
 
     def __gradcheck_unrounded__(self, *others: Any) -> Batched:
         return Batched(unrounded(self.content, *(other.content for other in others)))

@@ -87,8 +87,17 @@ class Machine:
         if n == 0:
             return np.zeros(terms.shape[:-1], dtype=WIDE)
         if self.pairwise and n > 1:
-            return self.work(self.sum(terms[..., : n // 2]) + self.sum(terms[..., n // 2 :]))
+            return self._added(self.sum(terms[..., : n // 2]), self.sum(terms[..., n // 2 :]))
         partial = terms[..., 0]
         for i in range(1, n):
-            partial = self.work(partial + terms[..., i])
+            partial = self._added(partial, terms[..., i])
         return partial
+
+    def _added(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """a + b rounded, no farther off than the smaller of them is large: both are numbers of the format, and one of
+        them would be nearer (J. R. Shewchuk, Discrete & Computational Geometry 18, 1997, lemma 1)."""
+        exact = a + b
+        rounded = self.work(exact)
+        smaller, larger = np.where(np.abs(a) < np.abs(b), (a, b), (b, a))
+        farther = (np.abs(rounded - exact) > np.abs(smaller)) & (rounded != 0.0)  # what was flushed to 0 stays so
+        return np.where(farther, larger, rounded)

@@ -78,13 +78,19 @@ class Summary:
             failures=tuple(failure for c in every for failure in c.failures),
         )
 
+    @property
+    def whole_digits(self) -> float | None:
+        """The digits rounded down; 0 where nothing at all is certain, inf where both sides are the same number."""
+        digits = self.digits
+        return digits if digits in (None, math.inf) else max(0, math.floor(max(digits, 0.0)))
+
     def row(self) -> tuple[str, ...]:
         """The cells of a table under :data:`COLUMNS`."""
         return (
             self.operation,
             str(self.cases),
             str(self.derivatives),
-            "-" if self.digits is None else f"{math.floor(self.digits)}",
+            "-" if self.digits is None else f"{_plain(self.whole_digits)}",
             str(self.bits),
             "-" if self.truth is None else f"{self.truth:.2f}",
             f"{max(self.simulated.values()):.2f}" if self.simulated else "-",
@@ -98,7 +104,7 @@ class Summary:
             "certified": self.certified,
             "cases": self.cases,
             "derivatives": self.derivatives,
-            "digits": None if self.digits is None else math.floor(self.digits),
+            "digits": _plain(self.whole_digits),
             "bits": self.bits,
             "truths": self.truths,
             "float64_over_bound": _plain(self.truth),

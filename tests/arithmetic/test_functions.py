@@ -13,6 +13,7 @@ from gradcheck.arithmetic import (
     Dual,
     as_dtype,
     as_dtype_of,
+    ball_precision,
     balls,
     enclosure,
     guarded,
@@ -92,6 +93,13 @@ def test_the_largest_of_a_batch_is_each_rows_own() -> None:
     rows = Batched(Bounded(np.array([[1.0, 2.0], [4.0, 3.0]]), np.array(0.1), SINGLE))
     for axis in (-1, 0, None):
         assert ties_for_largest(rows, axis).content.tolist() == [[False, True], [True, False]]
+
+
+def test_sinc_of_a_ball_that_holds_zero_is_near_one() -> None:
+    with ball_precision(100):
+        third = balls(np.array([1.0])) / 3.0
+        (middle,), (radius,) = enclosure(sinc(third * 3.0 - 1.0))
+    assert abs(middle - 1.0) <= radius < 2.0**-90
 
 
 def test_sinc_has_a_bound_where_its_divisor_may_be_zero() -> None:

@@ -115,6 +115,14 @@ def test_a_summary_takes_the_worst() -> None:
     assert not plain["certified"]
 
 
+@pytest.mark.parametrize(("digits", "cell"), [(-math.inf, "0"), (math.inf, "inf"), (None, "-"), (40.9, "40")])
+def test_digits_of_any_proof_have_a_cell(digits: float | None, cell: str) -> None:
+    """None are certain; both sides are one number; there was nothing to prove."""
+    summary = Summary.of("op", [Certificate("op", "a", digits, 160, 0.5, {}, ())])
+    assert summary.row()[3] == cell
+    assert json.dumps(summary.as_json(), allow_nan=False)
+
+
 def test_what_was_never_compared_is_not_certified() -> None:
     nothing = Summary.of("op", [Certificate("op", "a", None, 160, None, {"float64": 0.5})])
     assert not nothing.certified
