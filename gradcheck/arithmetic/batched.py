@@ -22,6 +22,7 @@ from gradcheck.arithmetic.functions import (
     fixed,
     number,
     pi,
+    routed,
     stored,
     ties_for_largest,
     unrounded,
@@ -108,6 +109,9 @@ class Batched(Composite):
     def __gradcheck_apart__(self) -> tuple[Batched, Any]:
         content, factor = apart(self.content)
         return Batched(content), factor if isinstance(factor, float) else Batched(factor)
+
+    def __gradcheck_routed__(self, other: Batched) -> Batched:
+        return Batched(routed(self.content, other.content))
 
     def __gradcheck_unrounded__(self, *others: Any) -> Batched:
         return Batched(unrounded(self.content, *(other.content for other in others)))

@@ -24,6 +24,7 @@ from gradcheck.arithmetic.functions import (
     node,
     number,
     pi,
+    routed,
     stored,
     sum_over_batch,
     ties_for_largest,
@@ -111,6 +112,10 @@ class Dual(Composite):
 
     def __gradcheck_detached__(self) -> Any:
         return detached(self.primal)
+
+    def __gradcheck_routed__(self, other: Dual) -> Dual:
+        tangent = routed(self.tangent, tangent_of(other, self.level))
+        return Dual(routed(self.primal, primal_of(other, self.level)), tangent, self.level)
 
     def __gradcheck_unrounded__(self, *others: Any) -> Dual:
         known = unrounded(self.primal, *(primal_of(other, self.level) for other in others))

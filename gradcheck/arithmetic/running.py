@@ -140,6 +140,13 @@ class Bounded(Composite):
         bound = None if self.bound is None else self.bound * (4.0 * self.model.unit)
         return Bounded(self.value, bound, self.model, self.top)
 
+    def __gradcheck_routed__(self, other: Bounded) -> Bounded:
+        apart = np.where(self.value == other.value, 0.0, size_of(self.value - other.value))
+        reached = (apart + other.full_bound()) * UPWARD
+        own = self.full_bound()
+        bound = np.where(np.isfinite(reached), np.maximum(own, reached), own)
+        return Bounded(self.value, bound, self.model).at_least(self.floor)
+
     def __gradcheck_unrounded__(self, given: Bounded, *through: Bounded) -> Bounded:
         if self.bound is None or given.bound is not None:
             return self

@@ -25,7 +25,7 @@ from gradcheck.arithmetic import (
     sum_over_batch,
 )
 from gradcheck.arithmetic.batched import Batched
-from gradcheck.arithmetic.functions import sinc, ties_for_largest
+from gradcheck.arithmetic.functions import routed, sinc, ties_for_largest
 from gradcheck.arithmetic.mask import Mask
 
 X = np.array([[1.0, -2.0], [0.0, math.nan]])
@@ -110,3 +110,18 @@ def test_sinc_has_a_bound_where_its_divisor_may_be_zero() -> None:
     assert np.all(errors <= number.full_bound())
     assert np.all(number.full_bound() < 2.0**-17)
     assert np.all(np.abs(np.asarray(number.value) - truth) <= number.full_bound())
+
+
+def test_a_number_by_two_routes_has_a_bound_that_holds_both() -> None:
+    one = Bounded(np.array([1.0, 1.0, math.inf, 1.0]), np.array([0.1, 0.5, 0.0, 0.1]), SINGLE)
+    other = Bounded(np.array([1.25, 1.0, math.inf, math.nan]), np.array([0.25, 0.1, 0.0, math.inf]), SINGLE)
+    with np.errstate(invalid="ignore"):  # as where verdicts are given
+        both = routed(one, other)
+        dual = routed(Dual(one, one), Dual(other, other))
+        together = routed(Batched(one), Batched(other))
+    assert np.array_equal(both.value, one.value)
+    assert both.full_bound()[0] >= 0.5  # up to 1.5
+    assert both.full_bound()[1:].tolist() == [0.5, 0.0, 0.1]  # where the other route overflows it is no excuse
+    assert routed(2.0, 3.0) == 2.0
+    assert np.array_equal(dual.tangent.full_bound(), both.full_bound())
+    assert np.array_equal(together.content.full_bound(), both.full_bound())

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import stored
+from gradcheck.arithmetic.functions import routed, stored
 from gradcheck.reference.registry import reference
 
 __all__ = ["batch_norm", "batch_norm_twice", "instance_norm"]
@@ -137,7 +137,7 @@ def batch_norm(
     become momentum·new + (1 - momentum)·old, where the new variance is the unbiased one. Otherwise the running ones
     are used and stay. The kernel stores the mean, the sum of squares and the reciprocal standard deviation, and its
     value is affine in x with coefficients of the channel, x·alpha + (bias - mean·alpha), which cancels where |mean| is
-    large: that route is stated here.
+    large; x that is not contiguous goes by the formula as it stands. Both routes count.
     """
     axes, n = _axes(x), np.size(x) // np.shape(x)[1]
     if training:
@@ -146,7 +146,10 @@ def batch_norm(
     else:
         mean, rstd = running_mean, _reciprocal_deviation(running_var, eps)
         centred = x - _along_channels(mean, x)
-    outputs = {"value": _affine_in_x(x, mean, rstd, weight, bias)}
+    normal = centred * _along_channels(rstd, x)
+    scaled = normal if weight is None else normal * _along_channels(weight, x)
+    shifted = scaled if bias is None else scaled + _along_channels(bias, x)
+    outputs = {"value": routed(_affine_in_x(x, mean, rstd, weight, bias), shifted)}
     if running_mean is not None:
         outputs["running_mean"] = momentum * mean + (1.0 - momentum) * running_mean if training else running_mean
         outputs["running_var"] = momentum * new_var + (1.0 - momentum) * running_var if training else running_var
