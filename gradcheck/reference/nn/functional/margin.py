@@ -130,7 +130,12 @@ def multilabel_margin_loss(x: Any, target: Any, *, reduction: str = "mean") -> A
     excess = 1.0 - np.expand_dims(np.take_along_axis(x, label, -1), -1) + np.expand_dims(x, -2)
     counts = (excess > 0.0) & named[..., None] & other
     zeros = np.zeros_like(excess)
-    sums = np.sum(np.where(counts, excess, zeros), axis=(-2, -1)) / classes
+    sums = np.sum(np.where(counts, excess, zeros), axis=(-2, -1))
+    if reduction != "none" and np.ndim(sums):
+        sums = np.sum(sums)  # divided afterwards: it overflows before the loss does
+    value = sums / classes
+    if reduction == "mean":
+        value = value / samples
     share = _share(reduction, samples, classes, x)
 
     def multilabel_margin_vjp(g: Any) -> dict[str, Any]:
@@ -140,7 +145,7 @@ def multilabel_margin_loss(x: Any, target: Any, *, reduction: str = "mean") -> A
         each = np.expand_dims(g, -1) if np.ndim(g) else g
         return {"x": (np.sum(slope, axis=-2) - for_labels) * each}
 
-    return _reduced_rows(sums, reduction), multilabel_margin_vjp
+    return value, multilabel_margin_vjp
 
 
 def _multilabel_soft_inputs(draw: Any) -> dict[str, Any]:

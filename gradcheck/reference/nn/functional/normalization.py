@@ -59,7 +59,8 @@ def layer_norm(
         along_one = np.sum(scaled, axis=axes, keepdims=True)
         slope = (along_one * mean - along_x) * rstd * rstd * rstd / n
         offset = -slope * mean - along_one * rstd / n
-        gradients = {"x": rstd * scaled + slope * x + offset}
+        along = rstd * g if weight is None else rstd * g * weight  # in this order: g may be subnormal
+        gradients = {"x": along + slope * x + offset}
         if weight is not None:
             gradients["weight"] = sum_over_batch(g * normal, batch)
         if bias is not None:
