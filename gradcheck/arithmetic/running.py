@@ -155,9 +155,8 @@ class Bounded(Composite):
         for number in (self, *through):
             value = float64_of(number.value)
             known = known & (form.round(value) == value)
-        kept = Bounded(self.value, np.where(known, 0.0, self.full_bound()), self.model, self.top)
-        kept.floor = self.floor
-        return kept
+        bound = np.where(known, 0.0, self.full_bound())
+        return Bounded(self.value, bound, self.model, self.top).at_least(self.floor)
 
     def __gradcheck_apart__(self) -> tuple[Bounded, Any]:
         if self.bound is None:

@@ -131,11 +131,9 @@ def multilabel_margin_loss(x: Any, target: Any, *, reduction: str = "mean") -> A
     counts = (excess > 0.0) & named[..., None] & other
     zeros = np.zeros_like(excess)
     sums = np.sum(np.where(counts, excess, zeros), axis=(-2, -1))
-    if reduction != "none" and np.ndim(sums):
-        sums = np.sum(sums)  # divided afterwards: it overflows before the loss does
-    value = sums / classes
-    if reduction == "mean":
-        value = value / samples
+    value = (
+        _reduced_rows(sums, reduction) / classes
+    )  # divided after all are added, which overflows before the loss does
     share = _share(reduction, samples, classes, x)
 
     def multilabel_margin_vjp(g: Any) -> dict[str, Any]:
