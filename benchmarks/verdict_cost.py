@@ -7,8 +7,9 @@ round, and the least time of each counts: other work on the machine only ever ad
 as fit into some seconds, since what disturbs a millisecond disturbs all of it. A verdict is that of a prepared
 case, whose inputs are drawn: PyTorch's forward and backward on fresh tensors, the reference with its bounds, and the
 comparison; ``judging`` is the last two alone, and ``plain`` the reference in plain float64 in the same blocks, what is
-left when bounds cost nothing; and ``drawn`` the whole with inputs drawn anew. Large arrays are worked in compiled loops
-where numba is installed (the second line of the output says so); GRADCHECK_FAST=0 shows what NumPy alone takes.
+left when bounds cost nothing; and ``drawn`` the whole with inputs drawn anew. Large arrays, and those of float64 from
+some hundred elements on, are worked in compiled loops where numba is installed (the second line of the output says so);
+the latter are loaded at once here, and otherwise after a thousand cases. GRADCHECK_FAST=0 shows what NumPy alone takes.
 gradcheck knows float64 only, and runs where it takes a few seconds at most.
 """
 
@@ -28,6 +29,7 @@ from rich.progress import track
 from rich.table import Table
 
 from gradcheck.arithmetic.deferred import DEFERRED_ELEMENTS, kernels
+from gradcheck.arithmetic.packed import SMALLEST, compile_now
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.inputs import arguments_of, cotangent_of
 from gradcheck.reference.evaluate import BLOCK_ELEMENTS, float64_outputs
@@ -229,6 +231,7 @@ def main(
     operations: tuple[str, ...], sizes: tuple[str, ...], dtypes: tuple[str, ...], rounds: int, markdown: bool
 ) -> None:
     torch.set_num_threads(1)
+    small = f", and from {SMALLEST} on in float64" if compile_now() else ""
     rows = [(o, s, d) for o in operations or LINES for d in dtypes for s in sizes or SIZES]
     costs = []
     for operation, size, dtype in track(rows, description="timing", transient=True):
@@ -238,7 +241,7 @@ def main(
     console = Console(width=160)
     console.print(f"torch {torch.__version__}, one thread, least of {rounds} rounds or more")
     console.print(
-        f"arrays of more than {DEFERRED_ELEMENTS:,} elements: {'compiled loops' if kernels() else 'NumPy alone'}"
+        f"arrays of more than {DEFERRED_ELEMENTS:,} elements{small}: {'compiled loops' if kernels() else 'NumPy alone'}"
     )
     console.print(table(costs, markdown))
     for line in target_lines(costs):

@@ -96,6 +96,7 @@ class RoundingModel:
     has_room: bool = field(init=False)
     reciprocal_root: float = field(init=False)
     constants: Constants = field(init=False)
+    flat: np.ndarray = field(init=False, repr=False)
     _numbers: dict[float | str, Any] = field(init=False, default_factory=dict, repr=False)
     _factors: dict[int, float] = field(init=False, default_factory=dict, repr=False)
 
@@ -136,6 +137,7 @@ class RoundingModel:
         set_(self, "peak_to_top", (2.0 / self.unit + 1.0) * UPWARD)
         constants = (self.unit, self.eta, UPWARD, self.work.roundoff * UPWARD, self.own * UPWARD)
         set_(self, "constants", Constants(*map(np.array, constants)))
+        set_(self, "flat", np.array([*constants, 0.0]))  # as compiled rules take them
 
     def elementary(self, name: str) -> float:
         """Largest relative error of one call of an elementary function, the reference's own included.

@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.carrier import size_of
 from gradcheck.arithmetic.deferred import Deferred, kernels, lift_large
+from gradcheck.arithmetic.packed import lift_small
 from gradcheck.arithmetic.postponed import Summed
 from gradcheck.arithmetic.running import lift
 from gradcheck.errors import ContractError
@@ -145,11 +146,15 @@ def _bounded_block(
         operation,
         arguments,
         cotangent,
-        lambda array: lift_large(array, model),
+        lambda array: _lifted_array(array, model),
         lambda number: lift(number, model),
-        lambda array, output: lift_large(array, lift(output, model).model),
+        lambda array, output: _lifted_array(array, lift(output, model).model),
     )
     return {name: lift(output, model) for name, output in outputs.items()}
+
+
+def _lifted_array(array: np.ndarray, model: RoundingModel) -> Bounded:
+    return lift_small(array, model) if model.carries_wide else lift_large(array, model)
 
 
 def _joined_blocks(

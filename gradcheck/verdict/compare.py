@@ -11,6 +11,7 @@ import numpy as np
 from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.carrier import peak_of, size_of
 from gradcheck.arithmetic.deferred import Deferred, deferred
+from gradcheck.arithmetic.packed import Packed
 from gradcheck.formats import Format
 
 __all__ = ["Worst", "digest_of", "error_ratios", "stored_bound", "worst_errors"]
@@ -41,6 +42,10 @@ def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) ->
     large = deferred(reference) if coarse is None and got.flags.c_contiguous else None
     if isinstance(large, Deferred):
         compiled = large.worst(got)
+        if compiled is not None:
+            return Worst(compiled[0], *compiled)
+    if type(reference) is Packed and coarse is None and got.dtype == np.float64:
+        compiled = reference.worst(got)
         if compiled is not None:
             return Worst(compiled[0], *compiled)
     flat, value = got.reshape(-1), np.asarray(reference.value).reshape(-1)

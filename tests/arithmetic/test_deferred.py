@@ -94,7 +94,7 @@ def _sums_of_two_kinds(a: Any, b: Any) -> Any:
     return rows - columns
 
 
-def _values(kind: str, shape: tuple[int, ...], model: RoundingModel, seed: int) -> np.ndarray:
+def values_of(kind: str, shape: tuple[int, ...], model: RoundingModel, seed: int) -> np.ndarray:
     bits = np.random.Generator(np.random.Philox(seed))
     values = bits.normal(size=shape)
     if kind != "ordinary":
@@ -108,8 +108,8 @@ def _values(kind: str, shape: tuple[int, ...], model: RoundingModel, seed: int) 
 
 def _outcomes(kind: str, shape: tuple[int, ...], model: RoundingModel) -> Iterator[tuple[str, Any, Any]]:
     """Name of an expression, and its result by rules that are put off and by NumPy's alone."""
-    x, y, z = (_values(kind, shape, model, seed) for seed in (1, 2, 3))
-    w, r = _values(kind, shape[-1:], model, 4), _values(kind, (*shape[:-1], 1), model, 5)
+    x, y, z = (values_of(kind, shape, model, seed) for seed in (1, 2, 3))
+    w, r = values_of(kind, shape[-1:], model, 4), values_of(kind, (*shape[:-1], 1), model, 5)
     bounds = [np.abs(array) * model.unit + model.eta for array in (r, z)]
     for name, expression in EXPRESSIONS.items():
         results = []
@@ -183,9 +183,9 @@ def test_every_step_has_a_fault() -> None:
 
 def _to_compare(kind: str, model: RoundingModel) -> tuple[np.ndarray, Bounded]:
     """Numbers within a few bounds of a reference, and that."""
-    value = _values(kind, (5, 300), model, 1)
+    value = values_of(kind, (5, 300), model, 1)
     bound = np.abs(value) * 2.0**-20 + 2.0**-100
-    return value + bound * _values("ordinary", (5, 300), model, 2) * 0.25, Bounded(value, bound, model)
+    return value + bound * values_of("ordinary", (5, 300), model, 2) * 0.25, Bounded(value, bound, model)
 
 
 def _as_singles(array: np.ndarray) -> np.ndarray:
@@ -240,7 +240,7 @@ def _count_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_sums_over_one_shape_share_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradcheck.arithmetic.running_reductions.SAMPLED_ELEMENTS", 0)  # large ones are not looked at
-    x, y = (lift_large(_values("ordinary", (40, 30), MODELS["float32"], seed), MODELS["float32"]) for seed in (1, 2))
+    x, y = (lift_large(values_of("ordinary", (40, 30), MODELS["float32"], seed), MODELS["float32"]) for seed in (1, 2))
     product = x * y
     runs = _count_runs(monkeypatch)
     rows, columns, dropped = np.sum(product, axis=1), np.sum(product - x, axis=0), np.sum(product + y, axis=0)
