@@ -17,6 +17,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from gradcheck.arithmetic.functions import (
     apart,
     as_dtype,
+    before_storing,
     detached,
     dtype_of,
     fixed,
@@ -99,6 +100,9 @@ class Batched(Composite):
 
     def __gradcheck_stored__(self) -> Batched:
         return Batched(stored(self.content))
+
+    def __gradcheck_before_storing__(self) -> Batched:
+        return Batched(before_storing(self.content))
 
     def __gradcheck_fixed__(self) -> Batched:
         return Batched(fixed(self.content))

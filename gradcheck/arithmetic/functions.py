@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "apart", "as_dtype", "as_dtype_of", "detached", "dtype_of", "expit_slope", "fixed", "guarded", "node", "number",
-    "pi", "routed", "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "unrounded", "written_over",
+    "apart", "as_dtype", "as_dtype_of", "before_storing", "detached", "dtype_of", "expit_slope", "fixed", "guarded",
+    "node", "number", "pi", "routed", "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "unrounded",
+    "written_over",
 ]  # fmt: skip
 
 
@@ -23,6 +24,15 @@ def stored(x: Any) -> Any:
     what a kernel saves for its backward, and each result of a composite operation.
     """
     method = getattr(x, "__gradcheck_stored__", None)
+    return x if method is None else method()
+
+
+def before_storing(x: Any) -> Any:
+    """The number that PyTorch stored as ``x``, of which no more is known than that; identity but in running error.
+
+    For what a kernel goes on with and stores besides, where the case only has what was stored.
+    """
+    method = getattr(x, "__gradcheck_before_storing__", None)
     return x if method is None else method()
 
 

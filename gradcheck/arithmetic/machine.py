@@ -40,15 +40,20 @@ class Machine:
     fused: bool = False
 
     def work(self, exact: Any) -> np.ndarray:
-        rounded = self._round(exact, self.model.work)
+        rounded = self._round(exact, self.model.work, self.random)
         return np.where(np.abs(rounded) < self.model.least, np.copysign(WIDE(0), rounded), rounded)
 
     def store(self, value: Any) -> np.ndarray:
-        return self._round(value, self.model.store) if self.model.rounds_on_store else value
+        """Rounded to the nearest number of the storage format: a conversion, which no kernel does otherwise."""
+        return self.convert(value) if self.model.rounds_on_store else value
 
-    def _round(self, exact: Any, form: Format) -> np.ndarray:
+    def convert(self, value: Any) -> np.ndarray:
+        """A number of a wider format, rounded to the nearest one of the storage format."""
+        return self._round(value, self.model.store, at_random=False)
+
+    def _round(self, exact: Any, form: Format, at_random: bool) -> np.ndarray:
         exact = np.asarray(exact, dtype=WIDE)
-        at_random = self.random and form.precision + 1 < CARRIER_BITS
+        at_random = at_random and form.precision + 1 < CARRIER_BITS
         precision = form.precision + 1 if at_random else form.precision
         _, exponent = np.frexp(exact)
         lowest = form.minimum_exponent - form.precision + (0 if at_random else 1)
@@ -77,7 +82,7 @@ class Machine:
             share = self.draw(257, exact.size).reshape(exact.shape) / WIDE(128) - 1
             _, exponent = np.frexp(np.where(np.isfinite(exact), exact, WIDE(0)))
             ulp = np.where(exact == 0, WIDE(0), np.ldexp(WIDE(1), exponent - library.precision))
-            off = self._round(exact + share * (ulps - 0.5) * ulp, library)
+            off = self._round(exact + share * (ulps - 0.5) * ulp, library, self.random)
             exact = np.where(np.isfinite(argument) & (argument != EXACT_AT.get(name)), off, exact)
         return self.work(exact)
 

@@ -16,6 +16,7 @@ import numpy as np
 from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, float64_of, peak_of, size_of
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
+from gradcheck.arithmetic.ulps import FEW, held_as_it_is
 
 __all__ = ["Bounded", "Factor", "carried", "finish", "lift", "lift_array", "reach", "repair", "rounded_floor", "total"]
 
@@ -125,9 +126,16 @@ class Bounded(Composite):
         store = self.model.store
         return self._rounded_to_store().at_least(rounded_floor(self.floor, store.roundoff, store.smallest_subnormal))
 
-    def _rounded_to_store(self) -> Bounded:
+    def __gradcheck_before_storing__(self) -> Bounded:
+        return self._rounded_to_store(held=False) if self.model.rounds_on_store else self
+
+    def _rounded_to_store(self, held: bool = True) -> Bounded:
+        """held: what is a number of the format already, as far as it matters, is not rounded."""
         store = self.model.store
         bound = total(reach(self) * (store.roundoff * UPWARD) + store.smallest_subnormal, self.bound)
+        if held and self.value.size <= FEW:
+            stays = held_as_it_is(store, float64_of(self.value), self.bound)
+            bound = np.where(stays, 0.0 if self.bound is None else self.bound, bound)
         top = self.top * (1.0 + 2.0 * store.roundoff) + 2.0 * store.smallest_subnormal
         if not top <= store.largest:
             finite = np.isfinite(self.value)

@@ -61,8 +61,11 @@ class Simulated(Composite):
         return self.machine.model.store.name
 
     def __gradcheck_cast__(self, dtype: str) -> Simulated:
+        before = self.machine.model.store
         machine = replace(self.machine, model=self.machine.model.casting_to(dtype))
-        return Simulated(machine._round(self.value, machine.model.store), machine)
+        after = machine.model.store
+        widens = after.precision >= before.precision and after.largest >= before.largest
+        return Simulated(self.value if widens else machine.convert(self.value), machine)
 
 
 def lift(operand: Any, machine: Machine) -> Simulated:

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.model import RoundingModel
+from gradcheck.arithmetic.model import UPWARD, RoundingModel
+from gradcheck.formats import Format
 
-__all__ = ["FEW", "binades", "elementary_error", "few", "half_ulps", "with_rounding"]
+__all__ = ["FEW", "binades", "elementary_error", "few", "half_ulps", "held_as_it_is", "with_rounding"]
 
 FEW = 1 << 9
 """Up to so many elements are looked at one by one; of more, roundings are counted by u·|result|, which is faster."""
@@ -79,3 +80,19 @@ def with_rounding(model: RoundingModel, sizes: Any, first: Any = None, second: A
 def elementary_error(model: RoundingModel, name: str, sizes: Any) -> Any:
     """The largest error of one call of an elementary function with results of these sizes: a fresh array, without η."""
     return (_reached_binades(model, sizes) if few(model, sizes) else sizes) * model.elementary(name)
+
+
+def held_as_it_is(store: Format, value: Any, bound: Any) -> Any:
+    """Where a number within ``bound`` of ``value`` is no farther from it once it has been rounded to ``store``: a mask.
+
+    A conversion rounds to the nearest number of the format (IEEE 754, 2019, clause 4.3), which never reverses an order:
+    where both ends of the interval become one number, which lies in it, so does all between them. A sigmoid of 0 is
+    stored as 1/2, whatever the last digits of a wider format were. bound: None where the number is exact. The ends are
+    taken farther out than their own rounding in float64 may move them.
+    """
+    nearest = store.round(value)
+    if bound is None:
+        return nearest == value
+    reached = bound * UPWARD + np.abs(value) * 2.0**-51
+    one = (store.round(value + reached) == nearest) & (store.round(value - reached) == nearest)
+    return one & (np.abs(nearest - value) <= bound)

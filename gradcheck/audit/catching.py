@@ -35,6 +35,7 @@ def _tried(tamper: Tamper, output: str, trials: Trials) -> Catch:
     struck, status, hidden = 0, "agrees", False
     for number, trial in enumerate(trials, start=1):
         if not trial.ran or output not in trial.observed.outputs:
+            hidden = hidden or (tamper.calls_for(trial.case) and trial.known_to_raise)
             continue
         before = trial.before if tamper.stale else trial.observed
         wrong = tampered(tamper.change, trial.observed, output, trial.case, before)

@@ -44,7 +44,8 @@ WRONG = 1.5
 class Tamper:
     """A fault: its name, what it does to a scene, the dtypes in which it exists, whether certain numbers call it up.
 
-    above: it strikes calls with more elements alone; stale: it needs what the call before gave.
+    above: it strikes calls with more elements alone; layout: calls with inputs laid out so alone; stale: it needs what
+    the call before gave.
     """
 
     name: str
@@ -52,7 +53,16 @@ class Tamper:
     dtypes: tuple[str, ...] = tuple(FORMATS)
     value_bound: bool = False
     above: int = 0
+    layout: str = ""
     stale: bool = False
+
+    def calls_for(self, case: Case) -> bool:
+        """Whether the fault asks for a certain kind of call, and this is one."""
+        return (
+            bool(self.layout or self.above)
+            and (not self.layout or case.layout == self.layout)
+            and (elements(case) > self.above)
+        )
 
 
 def tampered(
@@ -183,7 +193,7 @@ TAMPERS = (
     *(Tamper(f"tail past a multiple of {width}", _tail(width)) for width in (8, 16)),
     Tamper("NaN at one place", _becomes(np.nan)),
     Tamper("inf at one place", _becomes(np.inf)),
-    *(Tamper(f"only {layout} inputs", _on_layout(layout)) for layout in ("transposed", "sliced")),
+    *(Tamper(f"only {layout} inputs", _on_layout(layout), layout=layout) for layout in ("transposed", "sliced")),
     *(Tamper(f"only above 2^{power} elements", _above(power), above=1 << power) for power in (4, 8, 12, 15)),
 )
 """The catalogue; a fault that strikes once in a thousand calls is counted by its chance (see report)."""

@@ -57,6 +57,11 @@ class Trial:
         return run_case(self.reference, self.case, self.arguments)
 
     @property
+    def known_to_raise(self) -> bool:
+        """Whether PyTorch raises where it should not, and the ledger has it."""
+        return any(verdict.status == "raises" and not self.is_bad(verdict) for verdict in self.verdicts.values())
+
+    @property
     def known(self) -> dict[str, Any]:
         """The arguments, and in place of those that PyTorch draws itself what it drew: what references are told."""
         return self.arguments | self.observed.drawn

@@ -1,7 +1,7 @@
 """Cases that every run judges besides those it draws: where a fault would show that drawn cases seldom meet.
 
-Each was found by a mutant of a formula that survived ``gradcheck audit``. They are lines as ``gradcheck replay`` takes
-them; their dtype is that of the run.
+Each was found by a mutant of a formula, or a tampered output, that survived ``gradcheck audit``. They are lines as
+``gradcheck replay`` takes them; their dtype is that of the run.
 """
 
 from __future__ import annotations
@@ -56,6 +56,51 @@ ALWAYS: dict[str, tuple[str, ...]] = {
         (
             "x=rare(1, 2, 5, 5), grid=ties(1, 8, 8, 2), mode='bilinear', padding_mode='zeros', "
             "align_corners=True) seed=0"
+        ),
+    ),
+    # Gates at 0, whose sigmoids are 1/2 as they are stored: gradients are rounded so seldom that one that is short of a
+    # few bits shows; once with weights of 0 as well.
+    "nn.LSTM": (
+        (
+            "x=ordinary(1, 2, 3, times=0.0), weights=ordinary(16), h_0=None, c_0=None, hidden_size=1, num_layers=1, "
+            "bias=False, batch_first=False, bidirectional=False, proj_size=0) seed=1"
+        ),
+    ),
+    "nn.LSTMCell": (
+        (
+            "x=ordinary(2, 3, times=0.0), weight_ih=ordinary(4, 3), weight_hh=ordinary(4, 1), bias_ih=None, "
+            "bias_hh=None, hx=ordinary(2, 1, times=0.0), cx=ordinary(2, 1, times=0.0)) seed=1"
+        ),
+    ),
+    "nn.GRU": (
+        (
+            "x=ordinary(1, 2, 4, times=0.0), weights=ordinary(63), h_0=ordinary(1, 2, 3, times=0.0), hidden_size=3, "
+            "num_layers=1, bias=False, batch_first=False, bidirectional=False) seed=2"
+        ),
+        (
+            "x=ordinary(1, 2, 4), weights=ordinary(63, times=0.0), h_0=ordinary(1, 2, 3), hidden_size=3, "
+            "num_layers=1, bias=False, batch_first=False, bidirectional=False) seed=0"
+        ),
+    ),
+    # Few roundings: coordinates of 0, 1/2 and 1; and gradients of subnormal cotangents.
+    "nn.functional.cosine_embedding_loss": (
+        "x=ties(40, 3), input2=ties(40, 3), target=signs(40), margin=0.0, reduction='none') seed=0",
+        (
+            "x=ties(40, 3), input2=ties(40, 3), target=signs(40), margin=0.0, reduction='none') seed=0 "
+            "cotangent=subnormal"
+        ),
+    ),
+    # Sums of one term, with subnormal cotangents: a weight's gradient that is subnormal, and hardly rounded.
+    "nn.functional.batch_norm": (
+        (
+            "x=ties(1, 9, 1), running_mean=ties(9, times=0.0), running_var=positive(9), weight=ordinary(9), "
+            "bias=ordinary(9), training=False, momentum=0.1, eps=0.001) seed=0 cotangent=subnormal"
+        ),
+    ),
+    "nn.functional.instance_norm": (
+        (
+            "x=ties(1, 9, 1), running_mean=ties(9, times=0.0), running_var=positive(9), weight=ordinary(9), "
+            "bias=ordinary(9), use_input_stats=False, momentum=0.1, eps=0.001) seed=0 cotangent=subnormal"
         ),
     ),
 }

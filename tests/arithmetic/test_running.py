@@ -26,6 +26,7 @@ from gradcheck.arithmetic import (
 )
 from gradcheck.arithmetic.model import UPWARD
 from gradcheck.arithmetic.running import lift, lift_array
+from gradcheck.arithmetic.ulps import FEW
 
 F64, F32 = rounding_model("float64"), rounding_model("float32")
 BF16, BF16_COARSE = rounding_model("bfloat16"), rounding_model("bfloat16", grade="coarse")
@@ -306,8 +307,11 @@ def test_a_hyperparameter_is_rounded_where_the_format_does_not_hold_it() -> None
 
 
 def test_storing_rounds_once_more_where_the_format_is_narrower() -> None:
-    x = Bounded(np.array([3.0]), np.array([0.5]), BF16)
+    x = Bounded(np.full(FEW + 1, 3.0), np.full(FEW + 1, 0.5), BF16)
     assert between(bounds(stored(x))[0], 0.5 + 3.5 * 2.0**-8)
+    few = Bounded(np.array([3.0, 3.0]), np.array([0.5, 2.0**-10]), BF16)
+    assert between(bounds(stored(few))[0], 0.5 + 3.5 * 2.0**-8)
+    assert bounds(stored(few))[1] == 2.0**-10
     assert stored(f32(3.0)).bound is None
     assert bounds(stored(Bounded(np.array([1e38]), None, rounding_model("float16")))) == [INF]
 
@@ -315,9 +319,11 @@ def test_storing_rounds_once_more_where_the_format_is_narrower() -> None:
 def test_conversion_to_another_dtype_rounds_where_that_is_narrower() -> None:
     wide = as_dtype(Bounded(np.array([3.0]), None, BF16), "float32")
     assert (wide.model.store.name, wide.bound) == ("float32", None)
+    third = as_dtype(Bounded(np.array([3.0 + 2.0**-12]), None, rounding_model("float32")), "bfloat16")
+    assert between(bounds(third)[0], (3.0 + 2.0**-12) * 2.0**-8)
     narrow = as_dtype_of(wide, Bounded(np.array([1.0]), None, BF16))
     assert narrow.model.store.name == "bfloat16"
-    assert between(bounds(narrow)[0], 3.0 * 2.0**-8)
+    assert bounds(narrow) == [0.0]
     assert as_dtype(wide, None) is wide
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradcheck.arithmetic import Bounded, rounding_model
+from gradcheck.arithmetic import Bounded, rounding_model, stored
 from gradcheck.arithmetic.accuracy import largest_error
-from gradcheck.arithmetic.ulps import FEW, elementary_error, half_ulps, with_rounding
+from gradcheck.arithmetic.functions import before_storing
+from gradcheck.arithmetic.ulps import FEW, elementary_error, half_ulps, held_as_it_is, with_rounding
 from gradcheck.cases.inputs import Bits
+from gradcheck.formats import FORMATS
 
 F32, F64 = rounding_model("float32"), rounding_model("float64", wide=True)
 COARSE = rounding_model("bfloat16", grade="coarse")
@@ -59,3 +61,44 @@ def test_one_roundoff_too_many_leaves_the_bound() -> None:
     product = Bounded(np.array([1.25]), None, F64) * Bounded(np.array([1.5]), None, F64)
     roundoff = F64.work.roundoff
     assert product.bound[0] < 1.875 * roundoff < 1.875 * F64.unit
+
+
+def _stored_anyhow(dtype: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Values, bounds from none to three numbers of the format, and what may be stored of a number within them."""
+    form, bits, n = FORMATS[dtype], Bits("stored", dtype), 4000
+    value = bits.scaled(form.minimum_exponent - form.precision, 9, n)
+    value = np.where(bits.below(3, n) == 0, form.round(value), value)
+    bound = form.ulp(value) * (0.5 + bits.unit(n)) * bits.pick([0.0, 2.0**-20, 0.5, 3.0], n)
+    nearly = 1.0 - 2.0**-20  # so far that float64 leaves the bound by no rounding of its own
+    return value, bound, [value + at * bound for at in (-nearly, -0.5, 0.0, 0.3, nearly)]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_what_is_held_as_it_is_stays_within_its_bound(dtype: str) -> None:
+    form = FORMATS[dtype]
+    value, bound, numbers = _stored_anyhow(dtype)
+    leaves = np.any([np.abs(form.round(number) - value) > bound for number in numbers], axis=0)
+    held = held_as_it_is(form, value, bound)
+    assert not (held & leaves).any()
+    assert held.sum() > 100
+    # Planted: the value alone is looked at, or the upper end alone.
+    for wrong in (form.round(value) == value, form.round(value + bound) == form.round(value)):
+        assert (wrong & leaves).any()
+    assert np.array_equal(held_as_it_is(form, value, None), form.round(value) == value)
+
+
+def test_a_number_of_the_format_that_is_known_well_enough_is_stored_as_it_is() -> None:
+    """A sigmoid of 0 is 1/2 in float16, whatever the last digits of float32 were."""
+    half = Bounded(np.array([0.5, 0.5, 0.3]), np.array([2.0**-20, 2.0**-12, 0.0]), rounding_model("float16"))
+    bounds = stored(half).bound
+    assert bounds[0] == 2.0**-20
+    assert bounds[1] > 2.0**-12
+    assert bounds[2] >= abs(float(np.float16(0.3)) - 0.3)
+
+
+def test_of_what_pytorch_stored_no_more_is_known_than_that() -> None:
+    """A slope that rrelu draws, multiplies by and stores: that is a number of the format, what it drew not."""
+    kept = Bounded(np.array([0.75]), None, rounding_model("bfloat16"))
+    assert stored(kept).bound[0] == 0.0
+    assert before_storing(kept).bound[0] >= 0.75 * 2.0**-8
+    assert before_storing(Bounded(np.array([0.75]), None, F32)).bound is None

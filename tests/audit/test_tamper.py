@@ -11,6 +11,7 @@ from gradcheck.audit.trials import Trials
 from gradcheck.cases.case import parse_case
 from gradcheck.formats import FORMATS
 from gradcheck.reference.registry import reference_named
+from gradcheck.verdict.ledger import Ledger, load_ledger
 
 BY_NAME = {tamper.name: tamper for tamper in TAMPERS}
 SUBNORMAL = 2.0**-140
@@ -92,3 +93,19 @@ def test_outputs_of_whole_numbers_are_left_to_exact_comparison() -> None:
     found = catches(Trials(reference_named("nn.BatchNorm1d"), "float32", 12, 0))
     assert {catch.output for catch in found} >= {"value", "grad[x]", "running_mean", "running_var"}
     assert "num_batches_tracked" not in {catch.output for catch in found}
+
+
+@pytest.mark.parametrize(
+    ("ledger", "status"), [(load_ledger(), "known"), (Ledger([], "2.13.0"), "agrees")], ids=("full", "empty")
+)
+def test_what_pytorch_is_known_to_raise_on_hides_a_fault_of_these_calls(
+    ledger: Ledger, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """max_unpool3d takes no indices that are not contiguous: a fault on transposed inputs has no call to strike."""
+    monkeypatch.setattr("gradcheck.audit.trials.load_ledger", lambda: ledger)
+    monkeypatch.setattr("gradcheck.audit.catching.TAMPERS", [BY_NAME["only transposed inputs"]])
+    found = catches(Trials(reference_named("nn.functional.max_unpool3d"), "float32", 12, 0))
+    assert {(catch.output, catch.cases, catch.status) for catch in found} == {
+        ("value", 0, status),
+        ("grad[x]", 0, status),
+    }

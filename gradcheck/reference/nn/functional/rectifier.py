@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import node, number, stored
+from gradcheck.arithmetic.functions import before_storing, node, number, stored
 from gradcheck.reference.domains import elementwise, hyperparameters, kink, rows_of_x
 from gradcheck.reference.registry import Kink, reference
 
@@ -113,7 +113,7 @@ def rrelu(x: Any, slopes: Any = None, *, lower: Any = 0.125, upper: Any = 1.0 / 
     if slopes is None:
         return leaky_relu(x, negative_slope=(lower + upper) / 2.0)
     negative = x <= 0
-    value = np.where(negative, stored(slopes) * x, x)
+    value = np.where(negative, before_storing(slopes) * x, x)
 
     def rrelu_vjp(g: Any) -> dict[str, Any]:
         return {"x": np.where(negative, slopes * g, g)}
