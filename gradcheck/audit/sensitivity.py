@@ -49,7 +49,7 @@ def sensitivities(
     shown: list[int] = []
     exceeding = len(seeds) - math.ceil(SHARE * len(seeds)) + 1
     for number, seed in enumerate(seeds):
-        trials = first if first is not None and not number else Trials(reference, dtype, cases, seed, judge)
+        trials = first if first is not None and not number else Trials(reference, dtype, cases, seed, judge, sharp=True)
         enough = {key: max(1.0, sorted(known)[-exceeding]) for key, known in errors.items() if len(known) >= exceeding}
         best, places = _of_one_seed(trials, shown, enough)
         shown = shown or sorted(set(places.values()))

@@ -124,6 +124,10 @@ class Ledger:
         self.entries = tuple(entries)
         self.version = Version(Version(torch_version).base_version)
 
+    def concerns(self, verdict: Verdict) -> bool:
+        """Whether there is an entry of its operation, output, dtype, mode and case, whatever it exceeds."""
+        return any(entry.concerns(verdict, self.version) for entry in self.entries)
+
     def match(self, verdict: Verdict) -> Entry | None:
         """The entry that covers the worst excess of a verdict, if every excess of it is covered; None otherwise."""
         return next(iter(self.covering(verdict)), None)

@@ -109,6 +109,15 @@ def test_a_mutant_of_a_rule_is_killed(name: str, before: str, after: str) -> Non
         assert fate.kills["float64"].case.startswith(name)
 
 
+@pytest.mark.parametrize(("every", "dtypes"), [(False, ["float64"]), (True, ["float64", "float32"])], ids=str)
+def test_the_first_dtype_that_kills_a_rule_is_enough(every: bool, dtypes: list[str]) -> None:
+    entry: Any = entry_named("optim.SGD")
+    bench = bench_of(entry)
+    corpora = {dtype: EntryTrials(bench, entry, dtype, 1, 0) for dtype in ("float64", "float32")}
+    wrong = next(m for m in entry_mutants(entry, bench) if m.operator == "sign" and "param" in m.before)
+    assert list(entry_fate(wrong, corpora, every).kills) == dtypes
+
+
 def test_a_wrong_route_is_shown_by_the_certificate() -> None:
     """A route that is another schedule widens nothing, so PyTorch alone cannot show it."""
     found = list(fates("optim.lr_scheduler.ExponentialLR", cases=8, before="return lr * gamma if t > 0 else lr"))

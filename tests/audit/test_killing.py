@@ -14,7 +14,7 @@ from gradcheck.audit.killing import fate_of, killed_on
 from gradcheck.audit.limits import TooLongError, time_limit
 from gradcheck.audit.mutate import Mutant, mutants
 from gradcheck.audit.reached import Lines, traced
-from gradcheck.audit.trials import Trials
+from gradcheck.audit.trials import Trial, Trials
 from gradcheck.reference.registry import reference_named
 
 RELU = reference_named("nn.functional.relu")
@@ -106,6 +106,18 @@ def test_a_formula_whose_bound_accepts_anything_is_killed_by_its_certificate() -
         found = fate_of(replace(wrong, lines=range(0)), trials)
         assert found.kind == kind
         assert not found.kills or found.kills["float32"].how.startswith("by certificate")
+
+
+def test_a_case_that_does_not_run_the_wrong_line_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = trials_of("nn.functional.cosine_similarity", "float64")["float64"]
+    wrong = mutant_of("nn.functional.cosine_similarity", "np.sqrt(np.sum(x / x")
+    reached = {number for number, trial in enumerate(trials, start=1) if wrong.is_reached(trial.lines)}
+    judged: set[str] = set()
+    monkeypatch.setattr(Trial, "bounds_by", lambda self, reference: judged.add(str(self.case)) or self.bounds)
+    killed_on(replace(wrong, lines=range(1, 2)), trials)
+    assert not judged
+    killed_on(wrong, trials)
+    assert judged == {str(trial.case) for number, trial in trials.numbered(0) if number in reached and trial.ran}
 
 
 def test_an_ignored_parameter_is_always_tried() -> None:

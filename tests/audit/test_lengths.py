@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gradcheck.audit.lengths import lengths
+from gradcheck.audit.trials import Trials
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.inputs import arguments_of, cotangents_of
 from gradcheck.reference.registry import reference_named
@@ -52,3 +53,12 @@ def test_a_sum_that_nothing_goes_through_does_not_count() -> None:
 
     line = "nn.functional.softplus(x=ordinary(4, 7)) seed=1 dtype=float64"
     assert measured(line, function=beside) == {"value": 5, "grad[x]": 1}
+
+
+@pytest.mark.parametrize("name", ["nn.functional.batch_norm", "nn.functional.embedding_bag"])
+def test_lengths_are_the_same_in_every_dtype(name: str) -> None:
+    """So those of one case are measured once."""
+    for trial in list(Trials(reference_named(name), "bfloat16", 6, 0).small)[::4]:
+        if trial.ran:
+            measured_here = lengths(trial.reference, trial.known, cotangents_of(trial.case))
+            assert {output: trial.length_of(output) for output in measured_here} == measured_here

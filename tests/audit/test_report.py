@@ -10,10 +10,14 @@ import pytest
 from gradcheck.audit.findings import AuditReport, Catch, Fate, Kill, OperationAudit, Sensitivity
 from gradcheck.audit.report import audit
 from gradcheck.audit.sensitivity import sensitivities
+from gradcheck.audit.tamper import scaled, tampered
+from gradcheck.audit.trials import Trial, Trials
 from gradcheck.errors import ContractError
 from gradcheck.formats import FORMATS
 from gradcheck.reference.registry import reference_named, select
-from gradcheck.verdict.judge import judge_against
+from gradcheck.subject.run import Observed
+from gradcheck.verdict.judge import bounds_of, judge_against
+from gradcheck.verdict.ledger import Ledger, load_ledger
 
 
 def blind(*call):
@@ -110,6 +114,37 @@ def test_the_sensitivity_of_a_sum_counts_by_the_root_of_its_length() -> None:
     assert any(line.roundoffs < line.per_root for line in found if line.output == "grad[bias]")
     assert any(line.roundoffs > line.per_root for line in found if line.output == "value")
     assert not Sensitivity("float32", "value", "all", 2.0, per_root=4.5).reached
+
+
+def test_bounds_of_one_grade_give_the_same_sensitivity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the other tell only what PyTorch is where it is not within the first, and what the ledger may know."""
+    reference = reference_named("nn.functional.softplus")
+    trials = [list(Trials(reference, "float16", 12, 1, sharp=sharp)) for sharp in (False, True)]
+    grades = [[len(trial.bounds) for trial in some] for some in trials]
+    assert set(grades[0]) == {2}
+    assert 1 in grades[1]
+    found = sensitivities(reference, "float16", 12, [0, 1])
+    monkeypatch.setattr(Trial, "_bounds_asked_for", lambda t, own: bounds_of(own, t.case, t.arguments, t.observed))
+    assert found == sensitivities(reference, "float16", 12, [0, 1])
+
+
+def test_the_second_grade_is_asked_for_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = reference_named("nn.functional.softplus")
+    known = next(trial for trial in Trials(reference, "float16", 12, 1, sharp=True) if len(trial.bounds) == 1)
+    monkeypatch.setattr(Ledger, "concerns", lambda self, verdict: True)
+    assert len(Trial(reference, known.case, judge_against, load_ledger(), sharp=True).bounds) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr("gradcheck.audit.trials.run_case", lambda *call: off(known))
+    coarse = Trial(reference, known.case, judge_against, load_ledger(), sharp=True)
+    assert coarse.verdicts["value"].status in ("coarse", "deviates")
+    assert len(coarse.bounds) == 2
+
+
+def off(trial: Trial) -> Observed:
+    """What PyTorch did, and every value wrong by a few roundoffs."""
+    wrong = tampered(scaled(1.0 + 2.0**-8), trial.observed, "value", trial.case, trial.observed)
+    assert wrong is not None
+    return wrong
 
 
 def test_an_audit_needs_float64() -> None:

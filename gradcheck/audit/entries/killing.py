@@ -17,17 +17,28 @@ CERTIFIED = 40
 """Cases that the certificate is asked about."""
 
 
-def entry_fate(mutant: EntryMutant, corpora: Mapping[str, EntryTrials]) -> Fate:
-    """Killed in some dtype, equivalent, or a survivor; ``corpora`` by dtype, float64 among them."""
-    kills = {dtype: kill for dtype, trials in corpora.items() if (kill := _killed_on(mutant, trials, False))}
-    if not kills:
-        kills = {dtype: kill for dtype, trials in corpora.items() if (kill := _killed_on(mutant, trials, True))}
+def entry_fate(mutant: EntryMutant, corpora: Mapping[str, EntryTrials], every_dtype: bool = False) -> Fate:
+    """Killed in some dtype, equivalent, or a survivor; ``corpora`` by dtype, float64 among them.
+
+    every_dtype: a killed mutant is tried in the other dtypes as well.
+    """
+    kills = _kills(mutant, corpora, False, every_dtype) or _kills(mutant, corpora, True, every_dtype)
     kind, reason = "killed" if kills else "survived", ""
     if not kills and (certified := _by_certificate(mutant, corpora["float64"])):
         kind, kills = "killed", {"float64": certified}
     elif not kills and (sameness := _sameness(mutant, corpora)):
         kind, kills, reason = _with_the_true_values(mutant, corpora, sameness)
     return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
+
+
+def _kills(
+    mutant: EntryMutant, corpora: Mapping[str, EntryTrials], thorough: bool, every_dtype: bool
+) -> dict[str, Kill]:
+    kills: dict[str, Kill] = {}
+    for dtype, trials in corpora.items():
+        if (every_dtype or not kills) and (kill := _killed_on(mutant, trials, thorough)):
+            kills[dtype] = kill
+    return kills
 
 
 def _killed_on(mutant: EntryMutant, trials: EntryTrials, thorough: bool) -> Kill | None:

@@ -61,6 +61,7 @@ class EntryTrial:
         self.bench, self.entry, self.case, self._ledger = bench, entry, case, ledger
         self._exact: dict[tuple[Place, int], dict[str, np.ndarray]] = {}
         self._roundings: dict[Place, dict[str, np.ndarray]] = {}
+        self._differing: tuple[Any, list[Place]] = (None, [])
 
     @cached_property
     def seen(self) -> Any:
@@ -105,10 +106,18 @@ class EntryTrial:
         return output not in self.verdicts or self.verdicts[output].status not in BAD
 
     def differing(self, wrong: Any, places: Collection[Place] | None = None) -> list[Place]:
-        """Places at which a wrong entry has other values in float64, where they differ most first."""
+        """Places at which a wrong entry has other values in float64, where they differ most first.
+
+        Of all places, those of the last entry are kept: that it shows nothing, and that it is none, is asked in turn.
+        """
+        if places is None and self._differing[0] is wrong:
+            return self._differing[1]
         other = self._values(wrong, places)
         found = {place: distance(self.values[place], values) for place, values in other.items()}
-        return sorted((place for place in found if found[place]), key=lambda place: -found[place])
+        differing = sorted((place for place in found if found[place]), key=lambda place: -found[place])
+        if places is None:
+            self._differing = wrong, differing
+        return differing
 
     def shown(self, wrong: Any, *, thorough: bool) -> str:
         """How the case shows that an entry is wrong; empty where it does not.

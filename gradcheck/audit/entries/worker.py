@@ -50,8 +50,9 @@ def audit_entry(entry: Any, plan: Plan) -> OperationAudit:
     if plan.sample is not None and plan.sample < len(wrong):
         order = Bits("audit", entry.name, plan.seed).raw(len(wrong)).argsort()
         wrong = [wrong[index] for index in sorted(order[: plan.sample])]
-    fates = [entry_fate(mutant, corpora) for mutant in wrong]
+    fates = [entry_fate(mutant, corpora, plan.every_dtype) for mutant in wrong]
     found = [catch for trials in corpora.values() for catch in entry_catches(trials)]
     smallest = [line for trials in corpora.values() for line in entry_sensitivities(trials, SENSED * plan.seeds)]
     cases = {dtype: len(trials) for dtype, trials in corpora.items()}
-    return OperationAudit(entry.name, cases, fates, found, smallest, time.process_time() - start, mode="all")
+    seconds = time.process_time() - start
+    return OperationAudit(entry.name, cases, fates, found, smallest, seconds, "all", plan.every_dtype)
