@@ -250,14 +250,15 @@ def _keys(kind: Any, parts: Any) -> Any:
 
 
 @cache
-def _slots(kind: type) -> tuple[str, ...]:
+def _slots(kind: Any) -> tuple[str, ...]:
     return tuple(name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
 
 
 def _twin(number: Any) -> Any:
     """Another number with the same arrays."""
-    twin = object.__new__(type(number))
-    for name in _slots(type(number)):
+    kind: Any = type(number)
+    twin = object.__new__(kind)
+    for name in _slots(kind):
         setattr(twin, name, getattr(number, name))
     return twin
 
