@@ -12,8 +12,8 @@ import numpy as np
 
 __all__ = [
     "apart", "as_dtype", "as_dtype_of", "before_storing", "detached", "dtype_of", "expit_slope", "fixed", "guarded",
-    "node", "number", "pi", "routed", "sgn", "sinc", "stored", "sum_over_batch", "ties_for_largest", "unrounded",
-    "written_over",
+    "node", "number", "pi", "routed", "sgn", "sharing", "sinc", "stored", "sum_over_batch", "ties_for_largest",
+    "unrounded", "written_over",
 ]  # fmt: skip
 
 
@@ -64,6 +64,16 @@ def apart(x: Any) -> tuple[Any, Any]:
     """
     method = getattr(x, "__gradcheck_apart__", None)
     return (x, 1.0) if method is None else method()
+
+
+def sharing(first: Any, second: Any, factor: Any) -> Any:
+    """``first``·c + ``second``·c² for the factor c of ``apart``, which is 1: their sum but in running error.
+
+    There both have one error, c = 1 + ε: a + b + (a + 2b)·ε + b·ε². What is divided by a norm, less a mean that the
+    same norm has divided before, is hardly off by the norm's error where it is twice the mean.
+    """
+    method = getattr(factor, "__gradcheck_sharing__", None)
+    return (first + second * factor) * factor if method is None else method(first, second)
 
 
 def unrounded(x: Any, given: Any, *through: Any) -> Any:

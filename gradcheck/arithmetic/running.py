@@ -200,6 +200,14 @@ class Factor(Bounded):
 
     __slots__ = ()
 
+    def __gradcheck_sharing__(self, first: Bounded, second: Bounded) -> Any:
+        added: Bounded = first + second
+        if not 2.0 * added.top <= self.model.safe:
+            return (first + second * self) * self
+        reached = size_of(first.value + 2.0 * second.value) + first.full_bound() + 2.0 * second.full_bound()
+        bound = (reached + reach(second) * self.bound) * self.bound * UPWARD
+        return Bounded(added.value, total(bound, added.bound), self.model, 2.0 * added.top)
+
 
 def lift_array(array: np.ndarray, model: RoundingModel) -> Bounded:
     """An array of numbers of the subject's format: exact, unless the subject alters them before it computes."""

@@ -68,8 +68,8 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     ),
     "nn.LSTMCell": (
         (
-            "x=ordinary(2, 3, times=0.0), weight_ih=ordinary(4, 3), weight_hh=ordinary(4, 1), bias_ih=None, "
-            "bias_hh=None, hx=ordinary(2, 1, times=0.0), cx=ordinary(2, 1, times=0.0)) seed=1"
+            "x=ordinary(2, 3, times=0.0), weight_ih=ordinary(16, 3), weight_hh=ordinary(16, 4), bias_ih=None, "
+            "bias_hh=None, hx=ordinary(2, 4, times=0.0), cx=ordinary(2, 4, times=0.0)) seed=1"
         ),
     ),
     "nn.GRU": (

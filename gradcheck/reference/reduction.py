@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import apart, stored
+from gradcheck.arithmetic.functions import apart, sharing, stored
 
 __all__ = ["reduced", "weighted_reduced"]
 
@@ -32,7 +32,7 @@ def weighted_reduced(elements: Any, weight: Any, reduction: str) -> tuple[Any, C
     """The loss of ``elements·weight``; ``mean`` divides by Σ weight. A composite of PyTorch: each result is stored.
 
     The second result maps the cotangent to the gradients of the elements and of the weight, (elements - value)·g/Σ
-    weight; the error of Σ weight in the last quotient is one factor of both of its parts.
+    weight; Σ weight divides the elements once and the value twice, with one error.
     """
     terms = stored(elements * weight)
     if reduction == "none":
@@ -46,7 +46,8 @@ def weighted_reduced(elements: Any, weight: Any, reduction: str) -> tuple[Any, C
     def spread(g: Any) -> tuple[Any, Any]:
         known, common = apart(norm)
         each = stored(g / known)
-        through_norm = stored(-g * stored(stored(total / norm) / known))
-        return stored(each * weight * common), (stored(each * elements) + through_norm) * common
+        by_element = stored(each * elements)
+        by_norm = stored(-g * stored(stored(total / known) / known))
+        return stored(each * weight * common), sharing(by_element, by_norm, common)
 
     return value, spread

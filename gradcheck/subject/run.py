@@ -68,6 +68,10 @@ def run_rows(
     return _observed(operation, case, some, subject, lambda call: replace(call, cotangent=cotangent))
 
 
+_RAISED = (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AttributeError, AssertionError)
+"""What PyTorch raises on arguments that it does not take; AttributeError for an LSTM's state without its other half."""
+
+
 def _observed(
     operation: Reference,
     case: Case,
@@ -86,7 +90,15 @@ def _observed(
             with applied(case.setting), prepared.untouched():
                 outputs = modes()[case.mode](altered(prepared.call()))
             synchronize(case.device)  # an error of a kernel surfaces here, not while results are read
-    except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AssertionError) as error:
+    except (
+        RuntimeError,
+        NotImplementedError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        AssertionError,
+    ) as error:
         words_of_torch = _first_line(str(error)) or type(error).__name__
         refused = isinstance(error, NotImplementedError) or _NO_KERNEL.search(str(error))
         outcome = "unsupported" if refused else "raises"

@@ -24,6 +24,7 @@ from gradcheck.arithmetic import (
     stored,
     sum_over_batch,
 )
+from gradcheck.arithmetic.functions import sharing
 from gradcheck.arithmetic.model import UPWARD
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.arithmetic.ulps import FEW
@@ -145,6 +146,21 @@ def test_an_error_that_stands_apart_is_counted_once() -> None:
     nothing = f32(3.0)
     assert apart(nothing) == (nothing, 1.0)
     assert apart(2.0) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("first", [1.9, 3.0, 0.25])
+def test_what_divides_once_and_twice_has_one_error(first: float) -> None:
+    """a/x - b/x² for x = 2 ± 1/16 and b = 2: of an a that is about twice b/x hardly anything is left of the error."""
+    x, a, b = f32(2.0, bound=[0.0625]), f32(first), f32(2.0)
+    known, common = apart(x)
+    shared = sharing(a / known, -(b / known) / known, common)
+    exact = first / 2.0 - 0.5
+    worst = max(abs(first / subject - 2.0 / subject**2 - exact) for subject in np.linspace(1.9375, 2.0625, 50))
+    assert worst <= bounds(shared)[0] <= 1.2 * worst + 2.0 / 31.0**2
+    apart_twice = (a / known + -(b / known) / known * common) * common
+    assert bounds(shared)[0] <= bounds(apart_twice)[0] * (0.6 if first > 1.0 else 1.001)
+    assert sharing(3.0, 4.0, 1.0) == 7.0
+    assert bounds(sharing(f32(3.0), f32(4.0), apart(f32(1.0))[1])) == bounds(f32(3.0) + f32(4.0))
 
 
 @pytest.mark.parametrize(("value", "bound"), [(0.0, 0.5), (1.0, 1.0), (INF, 0.0), (NAN, 0.0), (1.0, INF)])
