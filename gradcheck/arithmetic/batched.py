@@ -22,8 +22,13 @@ from gradcheck.arithmetic.functions import (
     dtype_of,
     fixed,
     number,
+    parted,
     pi,
+    reciprocal_deviation,
+    reunited,
     routed,
+    share_slope,
+    shares_of_sum,
     stored,
     ties_for_largest,
     unrounded,
@@ -113,6 +118,25 @@ class Batched(Composite):
     def __gradcheck_apart__(self) -> tuple[Batched, Any]:
         content, factor = apart(self.content)
         return Batched(content), factor if isinstance(factor, float) else Batched(factor)
+
+    def __gradcheck_parted__(self) -> tuple[Batched, Any]:
+        content, error = parted(self.content)
+        return Batched(content), error if error is None else Batched(error)
+
+    def __gradcheck_reunited__(self, error: Any, x: Any, origin: Any, axes: Any) -> Batched:
+        y, error, x, origin = _aligned(self, error, x, origin)
+        return Batched(reunited(y, error, x, origin, None if axes is None else _moved(axes)))
+
+    def __gradcheck_reciprocal_deviation__(self, mean: Batched, axes: tuple[int, ...], eps: Any) -> Batched:
+        return Batched(reciprocal_deviation(self.content, mean.content, _moved(axes), eps))
+
+    def __gradcheck_shares_of_sum__(self, whole: Batched) -> tuple[Batched, Any]:
+        content, factor = shares_of_sum(self.content, whole.content)
+        return Batched(content), factor if isinstance(factor, float) else Batched(factor)
+
+    def __gradcheck_share_slope__(self, common: Any, g: Any, axis: int) -> Batched:
+        y, factor, content = _aligned(self, common, g)
+        return Batched(share_slope(y, factor, content, axis if axis < 0 else axis + 1))
 
     def __gradcheck_routed__(self, other: Batched) -> Batched:
         return Batched(routed(self.content, other.content))

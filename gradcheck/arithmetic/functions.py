@@ -5,16 +5,23 @@ Each is the plain NumPy meaning in float64; a composite arithmetic answers throu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 __all__ = [
-    "apart", "as_dtype", "as_dtype_of", "before_storing", "detached", "dtype_of", "expit_slope", "fixed", "guarded",
-    "node", "number", "pi", "routed", "sgn", "sharing", "sinc", "stored", "sum_over_batch", "ties_for_largest",
+    "apart", "as_dtype", "as_dtype_of", "before_storing", "detached", "dtype_of", "einsum_up_to_shift", "expit_slope",
+    "fixed", "guarded", "node", "number", "parted", "pi", "reciprocal_deviation", "reunited", "routed", "sgn",
+    "share_slope", "shared", "shares_of_sum", "sharing", "sinc", "stored", "sum_over_batch", "ties_for_largest",
     "unrounded", "written_over",
 ]  # fmt: skip
+
+
+TAKEN_APART = 1 << 13
+"""Of results of more elements no error is taken apart: they have the bounds of their operations one by one, which are
+computed in one go."""
 
 
 def stored(x: Any) -> Any:
@@ -55,15 +62,40 @@ def detached(x: Any) -> Any:
     return x if method is None else method()
 
 
-def apart(x: Any) -> tuple[Any, Any]:
+def apart(x: Any, size: int = 0) -> tuple[Any, Any]:
     """``x`` without its error, and a factor that is 1 and has the relative error of ``x``, or of 1/``x``.
 
     Identity and 1 but in running error. For a number that a whole result is divided by, or multiplied with, such as
     the norm of a mean: what is computed of ``x`` alone is off by one factor in every part, and the parts, which may
-    cancel, are added up first: (a/x' + b/x') = (a/x + b/x)·c, where x' = x/c is what the subject has.
+    cancel, are added up first: (a/x' + b/x') = (a/x + b/x)·c, where x' = x/c is what the subject has. size: of the
+    result, which may be too large for that (``TAKEN_APART``).
     """
     method = getattr(x, "__gradcheck_apart__", None)
-    return (x, 1.0) if method is None else method()
+    return (x, 1.0) if method is None or size > TAKEN_APART else method()
+
+
+def parted(x: Any, size: int = 0) -> tuple[Any, Any]:
+    """``x`` without its error, and that error by itself, for ``reunited``.
+
+    Identity and None but in running error. For a number that two parts of a result, which may cancel, are both
+    multiplied with: e·x - e·origin. size: as of ``apart``.
+    """
+    method = getattr(x, "__gradcheck_parted__", None)
+    return (x, None) if method is None or size > TAKEN_APART else method()
+
+
+def reunited(y: Any, error: Any, x: Any, origin: Any, axes: Any = None) -> Any:
+    """``y``, the result of k·x - k·origin and more, of which k was ``parted`` from its ``error``: both at once.
+
+    axes: along which y is a sum of these, if it is one; they stay with length 1.
+    """
+    if error is None:
+        return y
+    method = getattr(y, "__gradcheck_reunited__", None)
+    if method is not None:
+        return method(error, x, origin, axes)
+    terms = error * (x - origin)
+    return y + (terms if axes is None else np.sum(terms, axis=axes, keepdims=True))
 
 
 def sharing(first: Any, second: Any, factor: Any) -> Any:
@@ -105,6 +137,63 @@ def expit_slope(g: Any, y: Any) -> Any:
     """
     method = getattr(y, "__gradcheck_expit_slope__", None)
     return g * (1.0 - y) * y if method is None else method(g)
+
+
+def shares_of_sum(e: Any, whole: Any) -> tuple[Any, Any]:
+    """e/``whole``, the shares that terms have in their sum, and a factor with the error of the sum, as of ``apart``.
+
+    Running error keeps beside the shares which part of their error they have from the terms, for ``share_slope``.
+    """
+    method = getattr(e, "__gradcheck_shares_of_sum__", None)
+    if method is not None:
+        pair: tuple[Any, Any] = method(whole)
+        return pair
+    known, common = apart(whole)
+    return e / known, common
+
+
+def einsum_up_to_shift(subscripts: str, a: Any, b: Any, axis: int) -> Any:
+    """``np.einsum`` of two arrays, of which only differences along ``axis`` of b matter to what comes of it.
+
+    For the exponents of a softmax, and for the cotangent of its shares: neither depends on a shift of a row. In running
+    error a's error then meets the distance of b from its mean along the axis.
+    """
+    method = getattr(a, "__gradcheck_einsum_up_to_shift__", None)
+    return np.einsum(subscripts, a, b) if method is None else method(subscripts, b, axis)
+
+
+def shared(route: Callable[[Any, Any], Any], subscripts: str, y: Any, common: Any, e: Any, v: Any) -> Any:
+    """Σ y·common·v, the shares of v by ``subscripts``, as ``route`` computes it of e and v; without ``common`` there.
+
+    Running error knows that the shares add up to 1, so that an error of theirs meets the distance of v from the result.
+    """
+    method = getattr(y, "__gradcheck_shared__", None)
+    return route(e, v) * common if method is None else method(route, subscripts, common, e, v)
+
+
+def share_slope(y: Any, common: Any, g: Any, axis: int) -> Any:
+    """y·(g - Σ g·y) along ``axis``, the cotangent of the exponents whose softmax y·common is; without ``common``.
+
+    Running error knows that the shares of a sum add up to 1, with whatever errors its terms have.
+    """
+    method = getattr(y, "__gradcheck_share_slope__", None)
+    if method is not None:
+        return method(common, g, axis)
+    return y * (g - np.sum(g * y, axis=axis, keepdims=True) * common)
+
+
+def reciprocal_deviation(x: Any, mean: Any, axes: tuple[int, ...], eps: Any) -> Any:
+    """1/√(Σ (x - mean)²/n + eps) over ``axes``, which stay with length 1: each row by its own mean.
+
+    Running error knows that the deviations of a row add up to 0, and that a row whose numbers are uncertain cannot be
+    nearer to its mean than its length and that of its error allow.
+    """
+    method = getattr(x, "__gradcheck_reciprocal_deviation__", None)
+    if method is not None:
+        return method(mean, axes, eps)
+    centred = x - mean
+    n = math.prod(np.shape(x)[axis] for axis in axes)
+    return 1.0 / np.sqrt(np.sum(centred * centred, axis=axes, keepdims=True) / n + eps)
 
 
 def written_over(like: Any, value: Any) -> Any:

@@ -16,6 +16,7 @@ from gradcheck.arithmetic.running import Bounded
 from gradcheck.arithmetic.running_choice import extremum, mask_where, reduce_extremum, ties_for_largest, where
 from gradcheck.arithmetic.running_comparison import comparison, is_nan, refuse_mask_arithmetic
 from gradcheck.arithmetic.running_contractions import einsum, matmul
+from gradcheck.arithmetic.running_deviations import reciprocal_deviation
 from gradcheck.arithmetic.running_elementary import erf, expit, log_expit, nearest_to_zero, sinc, smooth, tanh
 from gradcheck.arithmetic.running_operands import binary, unary
 from gradcheck.arithmetic.running_operators import (
@@ -29,7 +30,9 @@ from gradcheck.arithmetic.running_operators import (
     square,
     subtract,
 )
+from gradcheck.arithmetic.running_parts import einsum_up_to_shift, parted, reunited
 from gradcheck.arithmetic.running_reductions import mean, sum_of
+from gradcheck.arithmetic.running_shares import share_slope, shared, shares_of_sum
 from gradcheck.arithmetic.running_slopes import expit_slope
 
 __all__: list[str] = []
@@ -87,6 +90,13 @@ Mask.functions[np.where] = mask_where
 Bounded.__gradcheck_sum_over_batch__ = lambda a, axis, keepdims: sum_of(a, axis, keepdims, blocks=a.model.blocks)  # type: ignore[attr-defined]
 Bounded.__gradcheck_ties_for_largest__ = ties_for_largest  # type: ignore[attr-defined]
 Bounded.__gradcheck_sinc__ = sinc  # type: ignore[attr-defined]
+Bounded.__gradcheck_einsum_up_to_shift__ = einsum_up_to_shift  # type: ignore[attr-defined]
 Bounded.__gradcheck_expit_slope__ = expit_slope  # type: ignore[attr-defined]
+Bounded.__gradcheck_reciprocal_deviation__ = reciprocal_deviation  # type: ignore[attr-defined]
+Bounded.__gradcheck_parted__ = parted  # type: ignore[attr-defined]
+Bounded.__gradcheck_reunited__ = reunited  # type: ignore[attr-defined]
+Bounded.__gradcheck_share_slope__ = share_slope  # type: ignore[attr-defined]
+Bounded.__gradcheck_shared__ = shared  # type: ignore[attr-defined]
+Bounded.__gradcheck_shares_of_sum__ = shares_of_sum  # type: ignore[attr-defined]
 for _ufunc in (np.add, np.subtract, np.multiply, np.true_divide):
     Mask.ufuncs[_ufunc] = refuse_mask_arithmetic

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import apart, fixed, number, stored
+from gradcheck.arithmetic.functions import (
+    apart,
+    einsum_up_to_shift,
+    fixed,
+    number,
+    parted,
+    reunited,
+    share_slope,
+    shared,
+    shares_of_sum,
+    stored,
+)
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import Kink, reference
 
@@ -61,6 +73,9 @@ def _mask(draw: Any, shape: tuple[int, ...], gradient: bool) -> Any:
         return draw.lengths(shape, -3, 3)
     return None if kind == "none" else draw.mask(shape, 0.75 if kind == "many" else 0.25)
 
+
+SHARED = "nrls,nsf->nrlf"
+"""The shares of the values."""
 
 DEAD_ROW = Kink(
     "all keys of a query masked out",
@@ -158,16 +173,15 @@ def _math(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
     root = np.sqrt(abs(scale))
     left = -root if float(scale) < 0.0 else root
     scaled_q, scaled_k = q * left, k * root
-    scores = np.einsum("nrle,nse->nrls", scaled_q, scaled_k)
+    scores = einsum_up_to_shift("nrle,nse->nrls", scaled_q, scaled_k, -2)
     e, total, _ = _exponentials(scores if mask is None else scores + mask)
-    known, common = apart(total)
-    shares = e / known
+    shares, common = shares_of_sum(e, total)
     weights = shares * common
-    value = np.einsum("nrls,nsf->nrlf", shares, v) * common
+    value = shared(functools.partial(np.einsum, SHARED), SHARED, shares, common, shares, v)
 
     def math_vjp(g: Any) -> Any:
-        through = np.einsum("nrlf,nsf->nrls", g, v)
-        row_slope = shares * (through - np.sum(through * shares, axis=-1, keepdims=True) * common)
+        through = einsum_up_to_shift("nrlf,nsf->nrls", g, v, -2)
+        row_slope = share_slope(shares, common, through, -1)
         dq = np.einsum("nrls,nse->nrle", row_slope, scaled_k) * common * left
         slope = row_slope * common
         dk = np.einsum("nrls,nrle->nse", slope, scaled_q) * root
@@ -187,18 +201,25 @@ def _exponentials(scores: Any) -> tuple[Any, Any, Any]:
 
 def _fused(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
     """As :func:`_math`. 16-bit kernels store the weights before they multiply by them, and the result for the vjp."""
-    scores = np.einsum("nrle,nse->nrls", q, k) * scale
+    scores = einsum_up_to_shift("nrle,nse->nrls", q, k, -2) * scale
     scores = scores if mask is None else scores + mask
     e, total, top = _exponentials(scores)
     known, common = apart(total)
-    value = np.einsum("nrls,nsf->nrlf", stored(e), v) / known * common
+
+    def route(e: Any, v: Any) -> Any:
+        return np.einsum(SHARED, stored(e), v) / known
+
+    value = shared(route, SHARED, shares_of_sum(e, total)[0], common, e, v)
     log_total = top + np.log(known)
     saved = stored(value)
 
     def fused_vjp(g: Any) -> Any:
         shares = np.exp(scores - log_total)
         weights = shares * common
-        through = np.einsum("nrlf,nsf->nrls", g, v) - np.sum(g * saved, axis=-1, keepdims=True)
+        given, its_error = parted(g)
+        middle = np.mean(v, axis=-2, keepdims=True).reshape(np.shape(v)[0], 1, 1, np.shape(v)[-1])
+        inner = reunited(np.sum(given * saved, axis=-1, keepdims=True), its_error, saved, middle, (-1,))
+        through = einsum_up_to_shift("nrlf,nsf->nrls", g, v, -2) - inner
         row_slope = stored(shares * through)
         dq = np.einsum("nrls,nse->nrle", row_slope, k) * common * scale
         slope = row_slope * common

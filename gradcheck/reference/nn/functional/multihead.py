@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import number, stored
+from gradcheck.arithmetic.functions import einsum_up_to_shift, number, share_slope, shared, stored
 from gradcheck.errors import UsageError
 from gradcheck.reference.nn.functional.attention import (
     FINITE_KINDS,
@@ -114,6 +115,9 @@ def hides_added_keys(arguments: dict[str, Any]) -> bool:
     """Whether PyTorch takes ``is_causal`` for the mask itself, and so hides keys that are added to those given."""
     return arguments["is_causal"] and not arguments["need_weights"] and arguments["key_padding_mask"] is None
 
+
+SHARED = "nhls,nhsd->nhld"
+"""The shares of the values, for every head."""
 
 LEFT_OUT = Kink(
     "all keys left out by masks, with need_weights",
@@ -340,19 +344,20 @@ def _weighted(q: Any, k: Any, v: Any, mask: Any) -> Any:
     """The composite that yields the weights too; q: (N, H, L, d), k, v: (N, H, S, d). Each result is stored."""
     root = np.sqrt(1.0 / number(np.shape(q)[-1], q))
     scaled = stored(q * root)
-    scores = np.einsum("nhld,nhsd->nhls", scaled, k)
+    scores = einsum_up_to_shift("nhld,nhsd->nhls", scaled, k, -2)
     shares, common = shares_of(stored(scores if mask is None else scores + mask), -1)
     saved = stored(shares)
     weights = saved * common
 
     def weighted_vjp(g: Any, of_shares: Any) -> Any:
-        through = stored(stored(np.einsum("nhld,nhsd->nhls", g, v)) + of_shares)
-        row_slope = stored(saved * (through - np.sum(through * saved, axis=-1, keepdims=True) * common))
+        through = stored(stored(einsum_up_to_shift("nhld,nhsd->nhls", g, v, -2)) + of_shares)
+        row_slope = stored(share_slope(saved, common, through, -1))
         dq = stored(np.einsum("nhls,nhsd->nhld", row_slope, k) * common) * root
         slope = row_slope * common
         return dq, np.einsum("nhls,nhld->nhsd", slope, scaled), np.einsum("nhls,nhld->nhsd", weights, g), slope
 
-    return np.einsum("nhls,nhsd->nhld", saved, v) * common, shares * common, weighted_vjp
+    attended = shared(functools.partial(np.einsum, SHARED), SHARED, saved, common, saved, v)
+    return attended, shares * common, weighted_vjp
 
 
 def _fused(q: Any, k: Any, v: Any, mask: Any, backend: str) -> Any:

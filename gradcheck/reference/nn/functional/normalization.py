@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import number, stored, sum_over_batch
+from gradcheck.arithmetic.functions import (
+    apart,
+    number,
+    parted,
+    reciprocal_deviation,
+    reunited,
+    stored,
+    sum_over_batch,
+)
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import reference
 
@@ -47,20 +55,22 @@ def layer_norm(
     batch = tuple(range(dims - len(normalized_shape)))
     n = math.prod(normalized_shape)
     mean = stored(np.sum(x, axis=axes, keepdims=True) / n)
-    centred = x - mean
-    rstd = stored(1.0 / np.sqrt(np.sum(centred * centred, axis=axes, keepdims=True) / n + eps))
-    normal = x * rstd - mean * rstd
+    rstd, common = apart(stored(reciprocal_deviation(x, mean, axes, eps)), np.size(x))
+    normal = (x * rstd - mean * rstd) * common
     value = normal if weight is None else normal * weight
     value = value if bias is None else value + bias
 
     def layer_norm_vjp(g: Any) -> dict[str, Any]:
-        scaled = g if weight is None else g * weight
+        given, its_error = parted(g, np.size(x))
+        scaled, ones = (given, 1.0) if weight is None else (given * weight, weight)
         along_x = np.sum(scaled * x, axis=axes, keepdims=True)
         along_one = np.sum(scaled, axis=axes, keepdims=True)
-        slope = (along_one * mean - along_x) * rstd * rstd * rstd / n
-        offset = -slope * mean - along_one * rstd / n
+        inner = reunited(along_one * mean - along_x, its_error, mean * ones, x * ones, axes)
+        slope, of_slope = parted(inner * rstd * rstd * rstd / n * common * common * common, np.size(x))
+        level = reunited(along_one, its_error, ones, 0.0, axes) * rstd / n
         along = rstd * g if weight is None else rstd * g * weight  # in this order: g may be subnormal
-        gradients = {"x": along + slope * x + offset}
+        through = reunited(along + slope * x + (-slope * mean - level), of_slope, x, mean)
+        gradients = {"x": reunited(through, parted(common)[1], along, level)}
         if weight is not None:
             gradients["weight"] = sum_over_batch(g * normal, batch)
         if bias is not None:

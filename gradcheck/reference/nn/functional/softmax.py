@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import apart, as_dtype, as_dtype_of, fixed, stored
+from gradcheck.arithmetic.functions import as_dtype, as_dtype_of, fixed, shares_of_sum, stored
 from gradcheck.reference.registry import Kink, reference
 
 __all__ = ["log_softmax", "shares_of", "softmax", "softmin"]
@@ -32,10 +32,9 @@ def _at_least_1d(x: Any, dim: int) -> tuple[Any, int]:
 
 def shares_of(rows: Any, dim: int) -> tuple[Any, Any]:
     """exp(x_i) / Σ_j exp(x_j) along ``dim``, shifted by the maximum, and a factor with the error of the sum, which is
-    one for a whole row (``apart``)."""
+    one for a whole row."""
     e = np.exp(rows - fixed(np.max(rows, axis=dim, keepdims=True))) if rows.size else rows
-    total, common = apart(np.sum(e, axis=dim, keepdims=True))
-    return e / total, common
+    return shares_of_sum(e, np.sum(e, axis=dim, keepdims=True))
 
 
 @reference(
