@@ -132,7 +132,7 @@ def _truth(trial: Trial, bits: int) -> dict[str, np.ndarray]:
 def _recollection(trial: Trial, bits: int) -> Recollection:
     with ball_precision(bits):
         arguments = trial.reference, trial.known, trial.cotangent
-        return Recollection(*arguments, balls, balls, lambda array, output: balls(array), balls, [ROOM])
+        return Recollection(*arguments, (balls, balls, lambda array, output: balls(array)), balls, [ROOM])
 
 
 def _kinds(reference: Reference, trial: Trial) -> dict[str, np.ndarray]:

@@ -168,6 +168,7 @@ def _asking(trials: Trials, doubt: _Doubt | None) -> Iterator[tuple[int, Trial]]
 
 
 def _shown_by(mutant: Mutant, trial: Trial, doubt: _Doubt | None) -> str:
+    trial.prepare()
     try:
         bounds = trial.bounds_by(mutant.reference)
         if bounds is trial.bounds:

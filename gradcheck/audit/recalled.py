@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Hashable
 from functools import cache
+from types import MemberDescriptorType
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from gradcheck.arithmetic import Ball, Bounded
 from gradcheck.arithmetic.mask import Mask
 from gradcheck.arithmetic.protocol import ABOUT_SHAPE, Composite
-from gradcheck.reference.evaluate import Cotangent, evaluate_all
+from gradcheck.arithmetic.running import Factor
+from gradcheck.reference.evaluate import Cotangent, Lifts, evaluate_all
 from gradcheck.reference.registry import Reference
 
 __all__ = ["Memory", "Recalled", "Recollection", "plain", "same_bits"]
@@ -249,9 +251,15 @@ def _keys(kind: Any, parts: Any) -> Any:
     return None if None in keys else tuple(keys)
 
 
+SHARED = frozenset({"packed"})
+"""What is not copied: another form of the number, by which two would be taken for one."""
+
+
 @cache
 def _slots(kind: Any) -> tuple[str, ...]:
-    return tuple(name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
+    """Those that hold something: a subclass may have put a property in the place of one."""
+    names = dict.fromkeys(name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
+    return tuple(name for name in names if isinstance(getattr(kind, name), MemberDescriptorType) and name not in SHARED)
 
 
 def _twin(number: Any) -> Any:
@@ -277,7 +285,7 @@ def _mark(number: Any) -> Hashable | None:
     """By what the numbers are looked for that may be the same; None where none is looked for."""
     if isinstance(number, Bounded):
         value = np.asarray(number.value)
-        return type(number), value.shape, _some(value, float), number.top, number.floor, number.bound is None
+        return type(number) is Factor, value.shape, _some(value, float), number.top, number.floor, number.bound is None
     if isinstance(number, Ball):
         return Ball, number.shape, _some(number.array, lambda ball: float(ball.mid()))
     if isinstance(number, Mask):
@@ -292,7 +300,7 @@ def _some(array: np.ndarray, told: Callable[[Any], float]) -> tuple[float, ...]:
 
 def same_bits(a: Any, b: Any) -> bool:
     """Whether two numbers of one arithmetic are the same in everything that a rule may look at."""
-    if type(a) is not type(b) or a.shape != b.shape:
+    if _kind(type(a)) is not _kind(type(b)) or a.shape != b.shape:
         return False
     if isinstance(a, Ball):
         pairs = zip(a.array.ravel(), b.array.ravel(), strict=True)
@@ -304,6 +312,11 @@ def same_bits(a: Any, b: Any) -> bool:
     if a.model is not b.model or a.is_root != b.is_root:
         return False
     return all(_same_array(getattr(a, name), getattr(b, name)) for name in ("top", "floor", "value", "bound"))
+
+
+def _kind(kind: type) -> type:
+    """A number that is packed, or put off, is one like the others."""
+    return Bounded if issubclass(kind, Bounded) and kind is not Factor else kind
 
 
 def _same_array(a: Any, b: Any) -> bool:
@@ -320,8 +333,8 @@ def _same_array(a: Any, b: Any) -> bool:
 class Recollection:
     """One formula and wrong ones, evaluated on the same numbers in the same arithmetic.
 
-    lift_array, lift_number and lift_cotangent: as of ``evaluate_all``; lift_output: makes numbers of the arithmetic of
-    what a formula returns; own: the outputs of the formula itself.
+    lifts: of arrays, numbers and cotangents, as of ``evaluate_all``; lift_output: makes what a formula returns numbers
+    of the arithmetic; own: the outputs of the formula itself.
     """
 
     def __init__(
@@ -329,15 +342,13 @@ class Recollection:
         reference: Reference,
         arguments: dict[str, Any],
         cotangent: Cotangent,
-        lift_array: Callable[[np.ndarray], Any],
-        lift_number: Callable[[float], Any],
-        lift_cotangent: Callable[[np.ndarray, Any], Any],
+        lifts: Lifts,
         lift_output: Callable[[Any], Any],
         room: list[int],
     ) -> None:
         self._arguments, self._cotangent = arguments, cotangent
         self._lift_output = lift_output
-        self._lifts = lift_array, lift_number, lift_cotangent
+        self._lifts = lifts
         self._memory = Memory(room)
         self._places = self._evaluated(reference)
         self._memory.close()

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.deferred import lift_large
 from gradcheck.arithmetic.running import lift
 from gradcheck.audit.lengths import lengths
 from gradcheck.audit.limits import TooLongError, patience, time_limit
@@ -28,7 +27,7 @@ from gradcheck.cases.draw import elements
 from gradcheck.cases.inputs import arguments_of, cotangent_of, cotangents_of
 from gradcheck.cases.layouts import CONTIGUOUS, SHARING
 from gradcheck.recent import Recent
-from gradcheck.reference.evaluate import float64_outputs, gradient_name
+from gradcheck.reference.evaluate import bounded_lifts, float64_outputs, gradient_name
 from gradcheck.reference.registry import Reference
 from gradcheck.subject.run import Observed, run_case
 from gradcheck.verdict.judge import Bounds, bounds_of, judge_against
@@ -164,6 +163,13 @@ class Trial:
             return 1
         return self._lengths[output] if output in self._lengths else max(self._lengths.values(), default=1)
 
+    def prepare(self) -> None:
+        """Make what belongs to the true formula: what is wrong there is no fault of a wrong one."""
+        if self.ran:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                _ = self.bounds, self._recollections
+
     def bounds_by(self, reference: Reference) -> Bounds:
         """The bounds that another reference yields for the same call; a wrong one may give rise to warnings.
 
@@ -215,16 +221,8 @@ class Trial:
     def _recollection(self, grade: str) -> Recollection:
         model = model_of(self.case, grade, is_small(self.case))
         with np.errstate(all="ignore"):
-            return Recollection(
-                self.reference,
-                self.known,
-                self.cotangent,
-                lambda array: lift_large(array, model),
-                lambda number: lift(number, model),
-                lambda array, output: lift_large(array, lift(output, model).model),
-                lambda output: lift(output, model),
-                self._room,
-            )
+            own, lifts = replace(self.reference), bounded_lifts(model)
+            return Recollection(own, self.known, self.cotangent, lifts, lambda x: lift(x, model), self._room)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:

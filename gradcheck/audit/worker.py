@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from gradcheck.arithmetic.packed import compile_now
 from gradcheck.audit.catching import catches
 from gradcheck.audit.findings import OperationAudit, Plan
 from gradcheck.audit.killing import fate_of
@@ -22,6 +23,7 @@ def audit_operation(reference: Reference, plan: Plan, judge: Judge = judge_again
 
     Sensitivities are those of backward.
     """
+    compile_now()  # and not while a wrong formula's time is taken
     wrong = _mutants(reference, plan)
     exact = Trials(reference, "float64", plan.cases, plan.seed, judge)
     found = [_audit_mode(reference, plan, mode, wrong, exact, judge) for mode in plan.modes]

@@ -18,7 +18,10 @@ from gradcheck.arithmetic.running import lift
 from gradcheck.errors import ContractError
 from gradcheck.reference.registry import Reference
 
-__all__ = ["Cotangent", "Pullback", "bounded_outputs", "evaluate", "evaluate_all", "float64_outputs", "gradient_name"]
+__all__ = [
+    "Cotangent", "Lifts", "Pullback", "bounded_lifts", "bounded_outputs", "evaluate", "evaluate_all", "float64_outputs",
+    "gradient_name",
+]  # fmt: skip
 
 Pullback = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -142,15 +145,21 @@ def bounded_outputs(
 def _bounded_block(
     operation: Reference, arguments: dict[str, Any], cotangent: Cotangent, model: RoundingModel
 ) -> dict[str, Bounded]:
-    outputs = evaluate_all(
-        operation,
-        arguments,
-        cotangent,
+    outputs = evaluate_all(operation, arguments, cotangent, *bounded_lifts(model))
+    return {name: lift(output, model) for name, output in outputs.items()}
+
+
+Lifts = tuple[Callable[[np.ndarray], Any], Callable[[float], Any], Callable[[np.ndarray, Any], Any]]
+"""Of arrays, numbers and cotangents, as of ``evaluate_all``."""
+
+
+def bounded_lifts(model: RoundingModel) -> Lifts:
+    """Into running error arithmetic; a cotangent is a number of the model of its output, which may be another."""
+    return (
         lambda array: _lifted_array(array, model),
         lambda number: lift(number, model),
         lambda array, output: _lifted_array(array, lift(output, model).model),
     )
-    return {name: lift(output, model) for name, output in outputs.items()}
 
 
 def _lifted_array(array: np.ndarray, model: RoundingModel) -> Bounded:

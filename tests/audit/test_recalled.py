@@ -173,3 +173,31 @@ def test_fates_do_not_hang_on_the_memory() -> None:
         found.append([fate_of(mutant, {"float64": trials}) for mutant in wrong])
     assert found[0] == found[1]
     assert len(found[0]) > 10
+
+
+def test_a_memory_that_fails_kills_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault of a wrong formula, by whose errors faults are found out."""
+    reference = reference_named("nn.functional.hardsigmoid")
+    monkeypatch.setattr(recalled, "_twin", lambda number: number.nothing)
+    with pytest.raises(AttributeError, match="nothing"):
+        fate_of(next(mutants(reference)), {"float64": Trials(reference, "float64", 2, 0)})
+
+
+def test_all_that_rules_look_at_is_compared() -> None:
+    """What is new in a number has to be told apart here, or follow from the rest."""
+    assert {"top", "floor", "value", "bound", "model", "is_root"} == set(Bounded.__slots__) - {"_magnitude", "packed"}
+    assert set(Mask.__slots__) == {"likely", "undecided"}
+    assert set(Ball.__slots__) == {"array"}
+
+
+def test_numbers_that_differ_in_one_thing_are_two() -> None:
+    def one(**changes: Any) -> Bounded:
+        number = Bounded(np.array([1.0, np.nan, -0.0]), np.array([0.5, 0.0, 0.0]), rounding_model("float32"), 2.0)
+        for name, value in changes.items():
+            setattr(number, name, value)
+        return number
+
+    assert same_bits(one(), one())
+    zero, bound = np.array([1.0, np.nan, 0.0]), np.array([0.5, 0.25, 0.0])
+    for change in ({"value": zero}, {"bound": bound}, {"bound": None}, {"floor": 0.0}, {"top": 3.0}, {"is_root": True}):
+        assert not same_bits(one(), one(**change)), change
