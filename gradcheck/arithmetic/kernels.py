@@ -21,7 +21,7 @@ import numba.extending
 import numpy as np
 from llvmlite import ir
 
-__all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "largest", "run"]
+__all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "eight_sums", "largest", "run"]
 
 TILE = 128
 """Elements of one register: a dozen of them fill half of the nearest cache, which two threads of a core may share."""
@@ -92,7 +92,7 @@ def _further(context: Any, pointer: Any) -> Any:
 
 
 @_intrinsic
-def _eight_sums(context: Any, values: Any, bounds: Any, n: Any) -> Any:
+def eight_sums(context: Any, values: Any, bounds: Any, n: Any) -> Any:
     """Of n·8 numbers, n > 0, the sums of every eighth from the first on, from the second on, …: of the values, of their
     sizes and of the bounds, 24 in all.
 
@@ -326,7 +326,7 @@ def _leaf_sums(values: int, bounds: int, n: int) -> tuple[float, float, float]:
     done = 0
     if n >= 8:
         done = n - n % 8
-        sums = _eight_sums(_pointer(values), _pointer(bounds), n // 8)
+        sums = eight_sums(_pointer(values), _pointer(bounds), n // 8)
         value, size, spread = _together(sums[:8]), _together(sums[8:16]), _together(sums[16:])
     a, p = _pointer(values), _pointer(bounds)
     for i in range(done, n):

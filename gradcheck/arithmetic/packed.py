@@ -77,13 +77,22 @@ def compile_now() -> bool:
     return bool(_rules)
 
 
-def lift_small(array: np.ndarray, model: RoundingModel) -> Bounded:
-    """``lift_array`` for a model that carries wide, packed once that is worth it."""
+def lift_small(array: np.ndarray, model: RoundingModel, beside: int = 0) -> Bounded:
+    """``lift_array`` for a model that carries wide, packed once that is worth it.
+
+    beside: elements of the largest array that it will meet, where that is larger.
+    """
     global _lifted
     _lifted += 1
     if _lifted <= LIFTED_BEFORE or not (_rules or compile_now()):
         return lift_array(array, model)
-    if array.size < SMALLEST or model.least or model.narrows or array.dtype != np.float64:
+    if (
+        max(array.size, beside) < SMALLEST
+        or not array.size
+        or model.least
+        or model.narrows
+        or array.dtype != np.float64
+    ):
         return lift_array(array, model)
     size = array.size
     data = np.empty(3 * size)
@@ -179,7 +188,7 @@ class Packed(Bounded):
         return packed(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function is np.sum and type(args[0]) is Packed and all(issubclass(kind, Bounded) for kind in types):
+        if function is np.sum and len(types) == 1:  # its own type alone
             return args[0].summed(*args[1:], **kwargs)
         return packed(super().__array_function__(function, types, args, kwargs))
 

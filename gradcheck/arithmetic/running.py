@@ -38,7 +38,7 @@ class Bounded(Composite):
     for most operations, that nothing can overflow.
     """
 
-    __slots__ = ("_magnitude", "bound", "floor", "is_root", "model", "packed", "top", "value")
+    __slots__ = ("_magnitude", "bound", "compared", "floor", "is_root", "model", "packed", "top", "value")
     ufuncs: ClassVar[dict[Any, Any]] = {}
     functions: ClassVar[dict[Any, Any]] = {}
     priority = 1

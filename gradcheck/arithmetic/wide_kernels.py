@@ -15,13 +15,11 @@ import numpy as np
 
 from gradcheck.arithmetic import extended as x87
 from gradcheck.arithmetic.extended import bits_of, number_of, pointer
+from gradcheck.arithmetic.kernels import SUM_STARTS, eight_sums
 
 __all__ = ["ADD", "DIVIDE", "MULTIPLY", "ROOT", "SCALE", "SUBTRACT", "combine", "sums", "widen", "worst"]
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, ROOT, SCALE = range(6)
-
-SUM_STARTS = float(np.add.reduce(np.array([-0.0])))
-"""What NumPy adds the first term to: 0.0, and -0.0 since 1.25."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -169,21 +167,23 @@ def combine(
 
 
 @_compiled
-def _plain_sum(x: Any, first: int, n: int) -> float:
-    """The sum of n ≤ ``plans.MOST_COLUMNS`` numbers as NumPy adds them."""
-    total, done = SUM_STARTS, 0
+def _together(r: Any) -> float:
+    """Eight partial sums added up as NumPy does."""
+    return ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
+
+
+@_compiled
+def _plain_sums(sizes: Any, bounds: Any, n: int) -> tuple[float, float]:
+    """The sums of n ≤ ``plans.MOST_COLUMNS`` sizes and bounds as NumPy adds them."""
+    size, bound, done = SUM_STARTS, SUM_STARTS, 0
     if n >= 8:
-        r = (x[first], x[first + 1], x[first + 2], x[first + 3], x[first + 4], x[first + 5], x[first + 6], x[first + 7])
         done = n - n % 8
-        for i in range(first + 8, first + done, 8):
-            r = (
-                r[0] + x[i], r[1] + x[i + 1], r[2] + x[i + 2], r[3] + x[i + 3],
-                r[4] + x[i + 4], r[5] + x[i + 5], r[6] + x[i + 6], r[7] + x[i + 7],
-            )  # fmt: skip
-        total = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-    for i in range(first + done, first + n):
-        total += x[i]
-    return SUM_STARTS + total
+        parts = eight_sums(sizes, bounds, n // 8)
+        size, bound = _together(parts[8:16]), _together(parts[16:])
+    for i in range(done, n):
+        size += abs(sizes[i])
+        bound += bounds[i]
+    return SUM_STARTS + size, SUM_STARTS + bound
 
 
 @_compiled
@@ -213,7 +213,7 @@ def _alike(x: Any, first: int, apart: int, n: int, total: float, roundoff: float
     found = 0
     for k in range(pairs):
         i = first + 2 * k * step
-        found += abs(x[i] - x[i + step]) <= near
+        found += abs(abs(x[i]) - abs(x[i + step])) <= near
     return found
 
 
@@ -226,19 +226,16 @@ def sums(a: Any, data: Any, rows: int, columns: int, by_row: bool, factor: float
     these are alike.
     """
     n, found = rows * columns, rows if by_row else columns
-    at, to = a.ctypes.data, data.ctypes.data
+    at, to, parts = a.ctypes.data, data.ctypes.data, np.empty(16)
     bounded = len(a) > 3 * n
-    sizes, parts = np.empty(n), np.empty(16)
-    for i in range(n):
-        sizes[i] = abs(a[2 * n + i])
-    terms = a[3 * n :] if bounded else sizes
-    totals, spreads = np.empty(found), np.zeros(found)
+    sizes, bounds = pointer(at + 16 * n), pointer(at + (24 * n if bounded else 16 * n))
+    totals, spreads = np.empty(found), np.empty(found)
     if by_row:
         for row in range(rows):
-            _wide_sum(to + 16 * row, at + 16 * row * columns, columns, parts.ctypes.data)
-            totals[row] = _plain_sum(sizes, row * columns, columns)
-            if bounded:
-                spreads[row] = _plain_sum(terms, row * columns, columns)
+            first = row * columns
+            _wide_sum(to + 16 * row, at + 16 * first, columns, parts.ctypes.data)
+            of_bounds = at + 8 * ((3 if bounded else 2) * n + first)
+            totals[row], spreads[row] = _plain_sums(pointer(at + 8 * (2 * n + first)), pointer(of_bounds), columns)
     else:
         totals[:], spreads[:] = SUM_STARTS, SUM_STARTS
         x87.widen(parts.ctypes.data, SUM_STARTS)
@@ -247,8 +244,8 @@ def sums(a: Any, data: Any, rows: int, columns: int, by_row: bool, factor: float
             x87.add(to + 16 * column, parts.ctypes.data, to + 16 * column)
         for row in range(rows):
             for column in range(columns):
-                totals[column] += sizes[row * columns + column]
-                spreads[column] += terms[row * columns + column]
+                totals[column] += abs(sizes[row * columns + column])
+                spreads[column] += bounds[row * columns + column]
     peak, near = np.int64(0), 0
     for k in range(found):
         if look:

@@ -221,7 +221,7 @@ class Trial:
     def _recollection(self, grade: str) -> Recollection:
         model = model_of(self.case, grade, is_small(self.case))
         with np.errstate(all="ignore"):
-            own, lifts = replace(self.reference), bounded_lifts(model)
+            own, lifts = replace(self.reference), bounded_lifts(model, self.known)
             return Recollection(own, self.known, self.cotangent, lifts, lambda x: lift(x, model), self._room)
 
     @cached_property

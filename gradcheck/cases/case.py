@@ -66,7 +66,7 @@ class Case:
         )
         return f"{self.operation}({words})"
 
-    @property
+    @cached_property
     def specs(self) -> dict[str, ArraySpec]:
         return {name: value for name, value in self.arguments if isinstance(value, ArraySpec)}
 

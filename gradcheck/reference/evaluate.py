@@ -73,7 +73,7 @@ def evaluate(
         )
     value, vjp = outcome
     outputs = value if isinstance(value, dict) else {"value": value}
-    shapes = {name: np.shape(arguments[name]) for name in operation.differentiable_in(arguments)}
+    shapes = {name: arguments[name].shape for name in operation.differentiable_in(arguments)}
 
     def pullback(cotangents: dict[str, Any]) -> dict[str, Any]:
         gradients = vjp(cotangents if len(cotangents) > 1 else next(iter(cotangents.values())))
@@ -82,9 +82,9 @@ def evaluate(
                 f"{operation.name}: the vjp returns gradients of {sorted(gradients)}, expected {sorted(shapes)}."
             )
         for name, gradient in gradients.items():
-            if np.shape(gradient) != shapes[name]:
+            if _shape(gradient) != shapes[name]:
                 raise ContractError(
-                    f"{operation.name}: grad[{name}] has shape {np.shape(gradient)}, expected {shapes[name]}."
+                    f"{operation.name}: grad[{name}] has shape {_shape(gradient)}, expected {shapes[name]}."
                 )
         return {gradient_name(name): gradient for name, gradient in gradients.items()}
 
@@ -106,11 +106,17 @@ def evaluate_all(
     outputs, pullback = evaluate(operation, arguments, lift_array, lift_number)
     lifted = lift_cotangent or (lambda array, output: lift_array(array))
     cotangents = {
-        name: lifted(cotangent(name, np.shape(output)), output)
+        name: lifted(cotangent(name, _shape(output)), output)
         for name, output in outputs.items()
         if name not in operation.aux
     }
     return {**outputs, **pullback(cotangents)}
+
+
+def _shape(number: Any) -> tuple[int, ...]:
+    """``np.shape``, without the way through NumPy's dispatch where the number says it."""
+    shape: tuple[int, ...] | None = getattr(number, "shape", None)
+    return np.shape(number) if shape is None else shape
 
 
 def _lifted(value: Any, lift_array: Callable[[np.ndarray], Any], lift_number: Callable[[float], Any]) -> Any:
@@ -145,7 +151,7 @@ def bounded_outputs(
 def _bounded_block(
     operation: Reference, arguments: dict[str, Any], cotangent: Cotangent, model: RoundingModel
 ) -> dict[str, Bounded]:
-    outputs = evaluate_all(operation, arguments, cotangent, *bounded_lifts(model))
+    outputs = evaluate_all(operation, arguments, cotangent, *bounded_lifts(model, arguments))
     return {name: lift(output, model) for name, output in outputs.items()}
 
 
@@ -153,17 +159,18 @@ Lifts = tuple[Callable[[np.ndarray], Any], Callable[[float], Any], Callable[[np.
 """Of arrays, numbers and cotangents, as of ``evaluate_all``."""
 
 
-def bounded_lifts(model: RoundingModel) -> Lifts:
+def bounded_lifts(model: RoundingModel, arguments: dict[str, Any]) -> Lifts:
     """Into running error arithmetic; a cotangent is a number of the model of its output, which may be another."""
+    largest = max((value.size for value in arguments.values() if isinstance(value, np.ndarray)), default=0)
     return (
-        lambda array: _lifted_array(array, model),
+        lambda array: _lifted_array(array, model, largest),
         lambda number: lift(number, model),
-        lambda array, output: _lifted_array(array, lift(output, model).model),
+        lambda array, output: _lifted_array(array, lift(output, model).model, largest),
     )
 
 
-def _lifted_array(array: np.ndarray, model: RoundingModel) -> Bounded:
-    return lift_small(array, model) if model.carries_wide else lift_large(array, model)
+def _lifted_array(array: np.ndarray, model: RoundingModel, largest: int) -> Bounded:
+    return lift_small(array, model, largest) if model.carries_wide else lift_large(array, model)
 
 
 def _joined_blocks(

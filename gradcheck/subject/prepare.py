@@ -21,7 +21,15 @@ from gradcheck.subject.modes import MODES, Call, Mode, Tensors
 from gradcheck.subject.seeding import outside_transforms, plain_of
 from gradcheck.subject.settings import autocast_of
 from gradcheck.subject.signatures import lacking_defaults, parameters_of
-from gradcheck.subject.tensors import array_and_bits, dtype_name, elements_of, stacked, to_tensor, torch_value
+from gradcheck.subject.tensors import (
+    array_and_bits,
+    dtype_name,
+    elements_of,
+    memory_of,
+    stacked,
+    to_tensor,
+    torch_value,
+)
 
 __all__ = ["Prepared", "modes"]
 
@@ -53,7 +61,7 @@ class Prepared:
         self.wrong: list[str] = []
         self._subject = subject
         self._newer = lacking_defaults(operation, arguments)
-        self._given: list[tuple[str, torch.Tensor, bytearray]] = []
+        self._given: list[tuple[str, torch.Tensor, int, np.ndarray | None, bytearray]] = []
         self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
         for name in (name for name, value in arguments.items() if isinstance(value, np.ndarray)):
             self.given(name, self._tensors[name])
@@ -84,7 +92,9 @@ class Prepared:
         """The tensor, which is given to PyTorch under that name; its bits are kept, to be looked at afterwards."""
         # Of the memory: an array of one whole number (bfloat16's bits) would be how many zeros there are to be.
         with outside_transforms():
-            self._given.append((name, tensor, bytearray(elements_of(tensor).data)))
+            memory = memory_of(tensor)
+            bits = bytearray((elements_of(tensor) if memory is None else memory).data)
+            self._given.append((name, tensor, 0 if memory is None else tensor.detach().data_ptr(), memory, bits))
         return tensor
 
     @contextmanager
@@ -99,8 +109,10 @@ class Prepared:
         self._check_given()
 
     def _check_given(self) -> None:
-        for name, tensor, bits in self._given:
-            if bits != elements_of(tensor).data:  # memory with memory, without a copy
+        for name, tensor, place, memory, bits in self._given:
+            if memory is None or tensor.detach().data_ptr() != place:
+                memory = elements_of(tensor)
+            if bits != memory.data:  # memory with memory, without a copy
                 raise RuntimeError(f"{name} was modified")
 
     def _outputs(self, tensors: dict[str, Any]) -> Tensors:

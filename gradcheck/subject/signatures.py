@@ -61,9 +61,11 @@ def lacking_defaults(operation: Reference, arguments: dict[str, Any]) -> tuple[s
 
     It is called without them. Where an adapter makes the call, they are the adapter's to leave out.
     """
-    theirs, defaults = _called_directly(operation.name), operation.hyperparameters
-    unknown = (name for name in arguments if theirs is not None and name not in theirs)
-    optional = dict.fromkeys(operation.arrays[1:]) | defaults
+    theirs = _called_directly(operation.name)
+    if theirs is None or arguments.keys() <= theirs.keys():
+        return ()
+    unknown = [name for name in arguments if name not in theirs]
+    optional = dict.fromkeys(operation.arrays[1:]) | operation.hyperparameters
     return tuple(name for name in unknown if name in optional and _is(arguments[name], optional[name]))
 
 

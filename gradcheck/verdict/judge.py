@@ -10,7 +10,6 @@ from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.cases.case import ArraySpec, Case
 from gradcheck.cases.inputs import arguments_of, cotangent_words
 from gradcheck.errors import MissingRuleError, choices
-from gradcheck.recent import Recent
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
 from gradcheck.verdict.compare import Worst, digest_of, error_ratios, stored_bound, worst_errors
@@ -124,30 +123,26 @@ def _judge_output(
 
 
 class _Compared(NamedTuple):
-    """A comparison: the numbers' bytes and what came out; and the bounds, so that no others get their ids."""
+    """A comparison: the numbers' bytes, the coarse bounds beside the reference's own, and what came out."""
 
     got: bytearray
-    worst: Worst
-    reference: Bounded
     coarse: Bounded | None
+    worst: Worst
 
 
-KEPT_BYTES, KEPT = 1 << 14, 16
-_kept: Recent[_Compared] = Recent(KEPT)
-"""The last comparisons: modes that share the reference's evaluation mostly give the same numbers as well. Few, since
-they keep evaluations from being freed, whose memory is then still in the cache when it is used again."""
+KEPT_BYTES = 1 << 14
+"""Up to so many bytes the numbers of the last comparison are kept with the bounds that they were compared with: modes
+that share the reference's evaluation mostly give the same numbers as well."""
 
 
 def _worst(got: np.ndarray, reference: Bounded, coarse: Bounded | None) -> Worst:
     """The worst errors of an output, which follow from its numbers and the very bounds that they are compared with."""
     if got.nbytes > KEPT_BYTES:
         return worst_errors(got, reference, coarse)
-
-    def compared() -> _Compared:
-        return _Compared(bytearray(got.data), worst_errors(got, reference, coarse), reference, coarse)
-
-    kept = _kept.get((id(reference), id(coarse)), compared)
-    return kept.worst if kept.got == got.data else worst_errors(got, reference, coarse)
+    kept: _Compared | None = getattr(reference, "compared", None)
+    if kept is None or kept.coarse is not coarse or kept.got != got.data:
+        kept = reference.compared = _Compared(bytearray(got.data), coarse, worst_errors(got, reference, coarse))
+    return kept.worst
 
 
 def _nan_inputs(case: Case, arguments: dict[str, Any]) -> Any:

@@ -12,7 +12,6 @@ from gradcheck.arithmetic import Bounded, rounding_model
 from gradcheck.arithmetic.carrier import HAS_WIDE
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.inputs import arguments_of
-from gradcheck.recent import Recent
 from gradcheck.reference.registry import reference_named
 from gradcheck.subject.run import run_case
 from gradcheck.verdict import judge
@@ -186,6 +185,7 @@ def test_the_same_numbers_are_compared_once_and_others_again(monkeypatch):
     case = parse_case("nn.functional.silu(x=ordinary(7)) seed=1 dtype=float32")
     operation, arguments = reference_named(case.operation), arguments_of(case)
     observed = run_case(operation, case, arguments)
+    forget_evaluations()
     bounds = judge.bounds_of(operation, case, arguments, observed)
     asked = []
 
@@ -194,7 +194,6 @@ def test_the_same_numbers_are_compared_once_and_others_again(monkeypatch):
         return worst_errors(got, *bounds)
 
     monkeypatch.setattr(judge, "worst_errors", worst)
-    monkeypatch.setattr(judge, "_kept", Recent(judge.KEPT))
 
     def verdicts(elements):
         seen = replace(observed, elements=elements)
