@@ -251,8 +251,8 @@ def _keys(kind: Any, parts: Any) -> Any:
     return None if None in keys else tuple(keys)
 
 
-SHARED = frozenset({"packed"})
-"""What is not copied: another form of the number, by which two would be taken for one."""
+SHARED = frozenset({"compared", "packed"})
+"""What is not copied: another form of the number, by which two would be taken for one, and what it was compared with."""
 
 
 @cache

@@ -185,7 +185,8 @@ def test_a_memory_that_fails_kills_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_all_that_rules_look_at_is_compared() -> None:
     """What is new in a number has to be told apart here, or follow from the rest."""
-    assert {"top", "floor", "value", "bound", "model", "is_root"} == set(Bounded.__slots__) - {"_magnitude", "packed"}
+    told = {"top", "floor", "value", "bound", "model", "is_root"}
+    assert told == set(Bounded.__slots__) - {"_magnitude", "compared", "packed"}
     assert set(Mask.__slots__) == {"likely", "undecided"}
     assert set(Ball.__slots__) == {"array"}
 
