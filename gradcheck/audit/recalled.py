@@ -252,7 +252,7 @@ def _keys(kind: Any, parts: Any) -> Any:
 
 
 SHARED = frozenset({"compared", "packed"})
-"""What is not copied: another form of the number, by which two would be taken for one, and what it was compared with."""
+"""What is not copied: another form of the number, by which two would be taken for one; and what it was compared to."""
 
 
 @cache
