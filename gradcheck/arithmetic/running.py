@@ -39,6 +39,10 @@ class Bounded(Composite):
     """
 
     __slots__ = ("_magnitude", "bound", "compared", "floor", "is_root", "model", "packed", "top", "value")
+    packed: Any
+    compared: Any
+    """What others keep with a number, if they do: its packed form, and what it was last compared with."""
+
     ufuncs: ClassVar[dict[Any, Any]] = {}
     functions: ClassVar[dict[Any, Any]] = {}
     priority = 1
