@@ -89,6 +89,14 @@ ALWAYS: dict[str, tuple[str, ...]] = {
             "x=ties(40, 3), input2=ties(40, 3), target=signs(40), margin=0.0, reduction='none') seed=0 "
             "cotangent=subnormal"
         ),
+        "x=large(31), input2=ordinary(31), target=signs(), margin=0.0, reduction='sum') seed=0",
+    ),
+    # A sum of products of what no statistics have rounded: small errors of it are seen with every seed.
+    "nn.BatchNorm1d": (
+        (
+            "x=ordinary(8, 3, 2), running_mean=ordinary(3, times=0.0), running_var=positive(3), weight=ordinary(3), "
+            "bias=ordinary(3), num_batches_tracked=1, momentum=0.1, eps=0.5, training=False) seed=0"
+        ),
     ),
     # Sums of one term, with subnormal cotangents: a weight's gradient that is subnormal, and hardly rounded.
     "nn.functional.batch_norm": (
