@@ -28,13 +28,171 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     ),
     # Differences that are exactly 0, in a norm of order below 1.
     "nn.functional.pairwise_distance": ("x=ties(4, 5), x2=ties(4, 5), p=0.5, eps=0.0, keepdim=False) seed=0",),
-    # A mask with a single number that is not finite: the softmax of one row has nothing to do with another's.
+    # Few and plain numbers, so that little is rounded and a gradient that is off by little shows.
+    "nn.functional.scaled_dot_product_attention": (
+        (
+            "x=ordinary(1, 1, 2, 2), key=ordinary(1, 1, 2, 2), value=ordinary(1, 1, 2, 2), "
+            "attn_mask=ordinary(1, 1, 2, 2), dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, "
+            "backend='math') seed=1"
+        ),
+    ),
+    # The same, with weights of each projection, and with keys and values that are given, of which few cases have any;
+    # in large calls; with tiny weights, whose gradients are subnormal; and with weights of attention that are tiny.
+    "nn.functional.multi_head_attention_forward": (
+        (
+            "x=ordinary(2, 1, 2), key=ordinary(2, 1, 2), value=ordinary(2, 1, 2), key_padding_mask=None, "
+            "attn_mask=None, num_heads=1, need_weights=False, average_attn_weights=True, is_causal=False, "
+            "in_proj_weight=None, in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, "
+            "times=0.5), out_proj_bias=None, q_proj_weight=ordinary(2, 2, times=0.5), k_proj_weight=ordinary(2, 2, "
+            "times=0.5), v_proj_weight=ordinary(2, 2, times=0.5), static_k=None, static_v=None, "
+            "embed_dim_to_check=2, add_zero_attn=False, dropout_p=0.0, training=True, "
+            "use_separate_proj_weight=True) seed=1"
+        ),
+        (
+            "x=ordinary(2, 1, 2), key=ordinary(2, 1, 2), value=ordinary(2, 1, 2), key_padding_mask=None, "
+            "attn_mask=None, num_heads=1, need_weights=True, average_attn_weights=True, is_causal=False, "
+            "in_proj_weight=None, in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, "
+            "times=0.5), out_proj_bias=None, q_proj_weight=ordinary(2, 2, times=0.5), k_proj_weight=ordinary(2, 2, "
+            "times=0.5), v_proj_weight=ordinary(2, 2, times=0.5), static_k=None, static_v=None, "
+            "embed_dim_to_check=2, add_zero_attn=False, dropout_p=0.0, training=True, "
+            "use_separate_proj_weight=True) seed=0"
+        ),
+        (
+            "x=ordinary(2, 1, 2), key=None, value=None, key_padding_mask=None, attn_mask=None, num_heads=1, "
+            "need_weights=False, average_attn_weights=True, is_causal=False, in_proj_weight=ordinary(6, 2, "
+            "times=0.5), in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, times=0.5), "
+            "out_proj_bias=None, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, "
+            "static_k=ordinary(1, 2, 2, times=0.5), static_v=ordinary(1, 2, 2), embed_dim_to_check=2, "
+            "add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=0"
+        ),
+        (
+            "x=ordinary(1, 8500, 2), key=None, value=None, key_padding_mask=None, attn_mask=None, num_heads=1, "
+            "need_weights=False, average_attn_weights=True, is_causal=False, in_proj_weight=ordinary(6, 2, "
+            "times=0.5), in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, times=0.5), "
+            "out_proj_bias=None, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, "
+            "static_k=ordinary(8500, 2, 2, times=0.5), static_v=ordinary(8500, 2, 2), embed_dim_to_check=2, "
+            "add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=0"
+        ),
+        (
+            "x=ordinary(1, 1, 2), key=ordinary(17000, 1, 2), value=None, key_padding_mask=None, attn_mask=None, "
+            "num_heads=1, need_weights=False, average_attn_weights=True, is_causal=False, in_proj_weight=None, "
+            "in_proj_bias=ordinary(6, times=0.5), bias_k=ordinary(1, 1, 2, times=0.5), bias_v=ordinary(1, 1, 2, "
+            "times=0.5), out_proj_weight=ordinary(2, 2, times=0.5), out_proj_bias=ordinary(2, times=0.5), "
+            "q_proj_weight=ordinary(2, 2, times=0.5), k_proj_weight=ordinary(2, 2, times=0.5), "
+            "v_proj_weight=ordinary(2, 2, times=0.5), static_k=None, static_v=None, embed_dim_to_check=2, "
+            "add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=True) seed=0"
+        ),
+        (
+            "x=ordinary(1, 1, 2), key=ordinary(17000, 1, 2), value=None, key_padding_mask=None, attn_mask=None, "
+            "num_heads=1, need_weights=False, average_attn_weights=True, is_causal=False, "
+            "in_proj_weight=ordinary(6, 2, times=0.5), in_proj_bias=ordinary(6, times=0.5), "
+            "bias_k=ordinary(1, 1, 2, times=0.5), bias_v=ordinary(1, 1, 2, times=0.5), "
+            "out_proj_weight=ordinary(2, 2, times=0.5), out_proj_bias=ordinary(2, times=0.5), q_proj_weight=None, "
+            "k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None, embed_dim_to_check=2, "
+            "add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=2"
+        ),
+        (
+            "x=ordinary(2, 1, 2), key=None, value=None, key_padding_mask=None, attn_mask=None, num_heads=1, "
+            "need_weights=False, average_attn_weights=True, is_causal=False, in_proj_weight=ordinary(6, 2, "
+            "times=2.2737367544323206e-13), in_proj_bias=None, bias_k=ordinary(1, 1, 2, "
+            "times=2.2737367544323206e-13), bias_v=ordinary(1, 1, 2, times=2.2737367544323206e-13), "
+            "out_proj_weight=ordinary(2, 2, times=2.2737367544323206e-13), out_proj_bias=None, q_proj_weight=None, "
+            "k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None, embed_dim_to_check=2, "
+            "add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=0"
+        ),
+        (
+            "x=ordinary(2, 1, 2, times=0.0), key=None, value=None, key_padding_mask=None, attn_mask=ordinary(2, 2, "
+            "times=4.0), num_heads=1, need_weights=True, average_attn_weights=True, is_causal=False, "
+            "in_proj_weight=ordinary(6, 2, times=0.5), in_proj_bias=None, bias_k=None, bias_v=None, "
+            "out_proj_weight=ordinary(2, 2, times=0.5), out_proj_bias=None, q_proj_weight=None, k_proj_weight=None, "
+            "v_proj_weight=None, static_k=None, static_v=None, embed_dim_to_check=2, add_zero_attn=False, "
+            "dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=0"
+        ),
+        (
+            "x=ordinary(2, 1, 2, times=0.0), key=None, value=None, key_padding_mask=None, attn_mask=integers(2, 2, "
+            "times=22.5), num_heads=1, need_weights=True, average_attn_weights=True, is_causal=False, "
+            "in_proj_weight=ordinary(6, 2, times=0.5), in_proj_bias=None, bias_k=None, bias_v=None, "
+            "out_proj_weight=ordinary(2, 2, times=0.5), out_proj_bias=None, q_proj_weight=None, k_proj_weight=None, "
+            "v_proj_weight=None, static_k=None, static_v=None, embed_dim_to_check=2, add_zero_attn=False, "
+            "dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=2"
+        ),
+    ),
     "nn.MultiheadAttention": (
+        # A mask with a single number that is not finite: the softmax of one row has nothing to do with another's.
         (
             "x=ordinary(5, 1, 4), weights=ordinary(80, times=0.5), key=ordinary(3, 1, 4), value=ordinary(3, 1, 4), "
             "key_padding_mask=None, attn_mask=rare(5, 3), num_heads=2, bias=True, add_bias_kv=False, "
             "add_zero_attn=False, kdim=4, vdim=4, batch_first=False, need_weights=True, average_attn_weights=True, "
             "is_causal=False) seed=2"
+        ),
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(16, times=0.5), key=ordinary(2, 1, 2), value=ordinary(2, 1, 2), "
+            "key_padding_mask=ordinary(1, 2), attn_mask=None, num_heads=1, bias=False, add_bias_kv=False, "
+            "add_zero_attn=False, kdim=2, vdim=2, batch_first=False, need_weights=True, average_attn_weights=True, "
+            "is_causal=False) seed=4"
+        ),
+        (
+            "x=ordinary(2, 1, 2, times=0.0), weights=ordinary(16, times=0.5), key=None, value=None, "
+            "key_padding_mask=integers(1, 2, times=22.5), attn_mask=None, num_heads=1, bias=False, "
+            "add_bias_kv=False, add_zero_attn=False, kdim=2, vdim=2, batch_first=False, need_weights=True, "
+            "average_attn_weights=True, is_causal=False) seed=1"
+        ),
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(16, times=0.0009765625), key=ordinary(2, 1, 2), "
+            "value=ordinary(2, 1, 2), key_padding_mask=ordinary(1, 2), attn_mask=None, num_heads=1, bias=False, "
+            "add_bias_kv=False, add_zero_attn=False, kdim=2, vdim=2, batch_first=False, need_weights=False, "
+            "average_attn_weights=True, is_causal=False) seed=1"
+        ),
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(16, times=0.0009765625), key=ordinary(2, 1, 2), "
+            "value=ordinary(2, 1, 2), key_padding_mask=ordinary(1, 2), attn_mask=None, num_heads=1, bias=False, "
+            "add_bias_kv=False, add_zero_attn=False, kdim=2, vdim=2, batch_first=False, need_weights=True, "
+            "average_attn_weights=True, is_causal=False) seed=1"
+        ),
+    ),
+    # Gradients of masks, which come through everything else: of few numbers, of a large network (for faults of large
+    # calls, the one between the two), and of tiny ones.
+    "nn.TransformerEncoderLayer": (
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(24, times=0.0625), src_mask=ordinary(2, 2), "
+            "src_key_padding_mask=ordinary(1, 2), is_causal=False, nhead=1, dim_feedforward=1, activation='relu', "
+            "layer_norm_eps=16.0, batch_first=False, norm_first=True, bias=False) seed=6"
+        ),
+        (
+            "x=ordinary(3, 1, 2), weights=ordinary(44020, times=0.0009765625), src_mask=ordinary(3, 3), "
+            "src_key_padding_mask=ordinary(1, 3), is_causal=False, nhead=1, dim_feedforward=11000, "
+            "activation='relu', layer_norm_eps=0.5, batch_first=False, norm_first=True, bias=False) seed=0"
+        ),
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(24, times=2.2737367544323206e-13), src_mask=ordinary(2, 2), "
+            "src_key_padding_mask=ordinary(1, 2), is_causal=False, nhead=1, dim_feedforward=1, activation='relu', "
+            "layer_norm_eps=0.5, batch_first=False, norm_first=True, bias=False) seed=0"
+        ),
+    ),
+    "nn.TransformerDecoderLayer": (
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(42, times=0.0625), memory=ties(2, 1, 2), "
+            "tgt_mask=ordinary(2, 2), memory_mask=ordinary(2, 2), tgt_key_padding_mask=ordinary(1, 2), "
+            "memory_key_padding_mask=ordinary(1, 2), tgt_is_causal=False, nhead=1, dim_feedforward=1, "
+            "activation='relu', layer_norm_eps=16.0, batch_first=False, norm_first=True, bias=False) seed=12"
+        ),
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(42, times=0.0625), memory=ties(2, 1, 2), "
+            "tgt_mask=ordinary(2, 2), memory_mask=ordinary(2, 2), tgt_key_padding_mask=ordinary(1, 2), "
+            "memory_key_padding_mask=ordinary(1, 2), tgt_is_causal=False, nhead=1, dim_feedforward=1, "
+            "activation='relu', layer_norm_eps=16.0, batch_first=False, norm_first=True, bias=False) seed=17"
+        ),
+        (
+            "x=ordinary(3, 1, 2), weights=ordinary(44038, times=0.0009765625), memory=ties(3, 1, 2), "
+            "tgt_mask=ordinary(3, 3), memory_mask=ordinary(3, 3), tgt_key_padding_mask=ordinary(1, 3), "
+            "memory_key_padding_mask=ordinary(1, 3), tgt_is_causal=False, nhead=1, dim_feedforward=11000, "
+            "activation='relu', layer_norm_eps=0.5, batch_first=False, norm_first=True, bias=False) seed=0"
+        ),
+        (
+            "x=ordinary(2, 1, 2), weights=ordinary(42, times=2.2737367544323206e-13), memory=ties(2, 1, 2), "
+            "tgt_mask=ordinary(2, 2), memory_mask=ordinary(2, 2), tgt_key_padding_mask=ordinary(1, 2), "
+            "memory_key_padding_mask=ordinary(1, 2), tgt_is_causal=False, nhead=1, dim_feedforward=1, "
+            "activation='relu', layer_norm_eps=0.5, batch_first=False, norm_first=True, bias=False) seed=2"
         ),
     ),
     # Places just beyond a pixel's centre, by every power of two: there the pieces of the cubic kernel meet.

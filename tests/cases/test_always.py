@@ -30,7 +30,7 @@ def test_an_operation_without_such_cases_has_none() -> None:
     [("nn.functional.conv_transpose3d", "x", 1), ("nn.MultiheadAttention", "attn_mask", 1)],
 )
 def test_a_rare_number_is_there_and_alone(name: str, argument: str, rows: int) -> None:
-    (case,) = always_judged(name, "float64")
+    case = next(case for case in always_judged(name, "float64") if case.specs[argument].kind == "rare")
     strange = ~np.isfinite(arguments_of(case)[argument])
     assert strange.any(axis=tuple(range(1, strange.ndim))).sum() == rows
 
