@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcheck.arithmetic import ball_precision, balls, rounding_model
 from gradcheck.audit.limits import TooLongError, time_limit
-from gradcheck.audit.recalled import Recollection
+from gradcheck.audit.recollection import Recollection
 from gradcheck.audit.trials import Trial, Trials
 from gradcheck.cases.draw import elements
 from gradcheck.reference.evaluate import bounded_outputs, evaluate_all, float64_outputs

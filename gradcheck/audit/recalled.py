@@ -13,20 +13,19 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Hashable
 from functools import cache
-from types import MemberDescriptorType
+from types import FunctionType, MemberDescriptorType
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from gradcheck.arithmetic import Ball, Bounded
+from gradcheck.arithmetic.deferred import Deferred
 from gradcheck.arithmetic.mask import Mask
+from gradcheck.arithmetic.packed import Packed
 from gradcheck.arithmetic.protocol import ABOUT_SHAPE, Composite
-from gradcheck.arithmetic.running import Factor
-from gradcheck.reference.evaluate import Cotangent, Lifts, evaluate_all
-from gradcheck.reference.registry import Reference
 
-__all__ = ["Memory", "Recalled", "Recollection", "plain", "same_bits"]
+__all__ = ["Memory", "Recalled", "key_of", "plain", "same_bits"]
 
 KEPT_BYTES = 1 << 16
 """Of a plain array (a mask, places) that takes part by its contents; with a larger one a result is computed."""
@@ -60,18 +59,30 @@ class Memory:
             known = self._results.get(key)
             if known is not None:
                 return self._again(*known)
-        result = function(*plain(args), **plain(kwargs))
+        result = function(*self._plainly(args), **plain(kwargs))
         for operand in args:  # of what is given back as it is, none is to be made a second time
             if type(operand) is Recalled and operand.inner is result:
                 return operand
-        if self._open and key is not None:
-            return self._noted(key, result)
-        return self._recognised(result)
+        return self._noted(key, result) if self._open else self._recognised(result)
 
-    def _noted(self, key: Hashable, result: Any) -> Any:
+    def _plainly(self, args: Any) -> Any:
+        """Operands without places, and functions that a rule calls with them as such of numbers without places."""
+        given = {id(operand.inner): operand for operand in args if type(operand) is Recalled}
+
+        def with_places(function: Callable[..., Any]) -> Callable[..., Any]:
+            def called(*numbers: Any) -> Any:
+                return plain(function(*[given.get(id(n), self._recognised(n)) for n in numbers]))
+
+            return called
+
+        return [with_places(x) if isinstance(x, FunctionType) else plain(x) for x in args]
+
+    def _noted(self, key: Hashable | None, result: Any) -> Any:
+        """key: None for what is recognised when it is computed again, and not recalled."""
         places = self._places_of(result)
         if self._room[0] > 0:
-            self._results[key] = (result, places)
+            if key is not None:
+                self._results[key] = (result, places)
             self._room[0] -= OVERHEAD + _bytes_of(result)
             if isinstance(result, Composite) and (mark := _mark(result)) is not None:
                 self._marks.setdefault(mark, []).append((result, places))
@@ -212,12 +223,12 @@ def _key_of_call(name: Hashable, args: Any, kwargs: dict[str, Any]) -> Hashable 
     """
     key: list[Any] = [name]
     for operand in args:
-        part = operand.place if type(operand) is Recalled else _key(operand)
+        part = operand.place if type(operand) is Recalled else key_of(operand)
         if part is None:
             return None
         key.append(part)
     for word, operand in kwargs.items():
-        part = _key(operand)
+        part = key_of(operand)
         if part is None:
             return None
         key += [word, part]
@@ -229,7 +240,8 @@ def _key_of_call(name: Hashable, args: Any, kwargs: dict[str, Any]) -> Hashable 
 SIMPLE = (int, bool, str, type(None), type(Ellipsis), type)
 
 
-def _key(x: Any) -> Any:
+def key_of(x: Any) -> Any:
+    """What an operand is known by, one number of the true formula or plain numbers; None where nothing tells."""
     kind = type(x)
     if kind is Recalled:
         return x.place
@@ -247,7 +259,7 @@ def _key(x: Any) -> Any:
 
 
 def _keys(kind: Any, parts: Any) -> Any:
-    keys = [kind, *map(_key, parts)]
+    keys = [kind, *map(key_of, parts)]
     return None if None in keys else tuple(keys)
 
 
@@ -285,7 +297,7 @@ def _mark(number: Any) -> Hashable | None:
     """By what the numbers are looked for that may be the same; None where none is looked for."""
     if isinstance(number, Bounded):
         value = np.asarray(number.value)
-        return type(number) is Factor, value.shape, _some(value, float), number.top, number.floor, number.bound is None
+        return _kind(type(number)), value.shape, _some(value, float), number.top, number.floor, number.bound is None
     if isinstance(number, Ball):
         return Ball, number.shape, _some(number.array, lambda ball: float(ball.mid()))
     if isinstance(number, Mask):
@@ -300,88 +312,36 @@ def _some(array: np.ndarray, told: Callable[[Any], float]) -> tuple[float, ...]:
 
 def same_bits(a: Any, b: Any) -> bool:
     """Whether two numbers of one arithmetic are the same in everything that a rule may look at."""
-    if _kind(type(a)) is not _kind(type(b)) or a.shape != b.shape:
+    kind = _kind(type(a))
+    if kind is not _kind(type(b)) or a.shape != b.shape:
         return False
     if isinstance(a, Ball):
         pairs = zip(a.array.ravel(), b.array.ravel(), strict=True)
         return all(x is y or (x.mid() == y.mid() and x.rad() == y.rad()) for x, y in pairs)
-    if isinstance(a, Mask):
-        return _same_array(a.likely, b.likely) and _same_array(a.undecided, b.undecided)
-    if not isinstance(a, Bounded):
-        return False
-    if a.model is not b.model or a.is_root != b.is_root:
-        return False
-    return all(_same_array(getattr(a, name), getattr(b, name)) for name in ("top", "floor", "value", "bound"))
+    return all(_same_part(getattr(a, name), getattr(b, name)) for name in _slots(kind) if name not in DERIVED)
 
 
-def _kind(kind: type) -> type:
+DERIVED = frozenset({"_magnitude"})
+"""What follows from the rest of a number."""
+
+
+def _kind(kind: type) -> Any:
     """A number that is packed, or put off, is one like the others."""
-    return Bounded if issubclass(kind, Bounded) and kind is not Factor else kind
+    return Bounded if issubclass(kind, Packed | Deferred) else kind
+
+
+def _same_part(a: Any, b: Any) -> bool:
+    if a is b or a is None or b is None:
+        return a is b
+    if isinstance(a, Composite):
+        return isinstance(b, Composite) and same_bits(a, b)
+    return isinstance(a, np.ndarray | np.generic | float | bool) and _same_array(a, b)
 
 
 def _same_array(a: Any, b: Any) -> bool:
-    if a is b or a is None or b is None:
-        return a is b
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     # Not their bytes: of a wider float than float64 some mean nothing.
     signs = True if a.dtype.kind != "f" else np.signbit(a) == np.signbit(b)
     return bool((((a == b) & signs) | ((a != a) & (b != b))).all())
-
-
-class Recollection:
-    """One formula and wrong ones, evaluated on the same numbers in the same arithmetic.
-
-    lifts: of arrays, numbers and cotangents, as of ``evaluate_all``; lift_output: makes what a formula returns numbers
-    of the arithmetic; own: the outputs of the formula itself.
-    """
-
-    def __init__(
-        self,
-        reference: Reference,
-        arguments: dict[str, Any],
-        cotangent: Cotangent,
-        lifts: Lifts,
-        lift_output: Callable[[Any], Any],
-        room: list[int],
-    ) -> None:
-        self._arguments, self._cotangent = arguments, cotangent
-        self._lift_output = lift_output
-        self._lifts = lifts
-        self._memory = Memory(room)
-        self._places = self._evaluated(reference)
-        self._memory.close()
-        self.own = {name: lift_output(plain(output)) for name, output in self._places.items()}
-
-    def outputs(self, wrong: Reference) -> dict[str, Any]:
-        """Of a wrong formula; the very objects of ``own`` where they are the same."""
-        found = self._evaluated(wrong)
-        return {
-            name: self.own[name]
-            if name in self.own and _same(self._places[name], output)
-            else self._lift_output(plain(output))
-            for name, output in found.items()
-        }
-
-    def _evaluated(self, reference: Reference) -> dict[str, Any]:
-        lift_array, lift_number, lift_cotangent = self._lifts
-        given = self._memory.given
-
-        def of_output(array: np.ndarray, output: Any) -> Any:
-            lifted = lift_cotangent(array, plain(output))
-            return given(lifted, _keys("cotangent", (array, id(getattr(lifted, "model", None)))))
-
-        return evaluate_all(
-            reference,
-            self._arguments,
-            self._cotangent,
-            lambda array: given(lift_array(array), _keys("array", (array,))),
-            lambda number: given(lift_number(number), _keys("number", (float(number),))),
-            of_output,
-        )
-
-
-def _same(own: Any, found: Any) -> bool:
-    key = _key(found)
-    return key is not None and key == _key(own)

@@ -23,7 +23,11 @@ def find(name: str, before: str, after: str) -> tuple[Mutant, Trials]:
         ("huber_loss", "inside = z <= delta", "inside = z < delta"),  # both branches meet
         ("softmax", "e = np.exp", "rows + fixed(np.max"),  # any shift of a row will do
         ("sigmoid", "saved = stored(y)", "saved = y"),
-        ("rrelu", "value = np.where(negative", "value = stored(slopes) * x"),  # PyTorch draws 1 where x is positive
+        (
+            "rrelu",
+            "value = np.where(negative",
+            "value = before_storing(slopes) * x",
+        ),  # PyTorch draws 1 where x is positive
         ("softplus", "log1p", "log1p(np.exp(beta * x)) / beta"),  # the guard keeps warnings away, nothing else
     ],
 )

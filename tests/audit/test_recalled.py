@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
 import pytest
 
 from gradcheck.arithmetic import Ball, ball_precision, balls, rounding_model
+from gradcheck.arithmetic.deferred import Deferred
 from gradcheck.arithmetic.functions import apart, stored
 from gradcheck.arithmetic.mask import Mask
+from gradcheck.arithmetic.packed import Packed
 from gradcheck.arithmetic.running import Bounded, lift_array
+from gradcheck.arithmetic.running_shares import Shares
 from gradcheck.audit import recalled
 from gradcheck.audit.equivalence import _exact
 from gradcheck.audit.killing import fate_of
@@ -20,7 +24,7 @@ from gradcheck.audit.mutate import Mutant, mutants
 from gradcheck.audit.recalled import Memory, Recalled, plain, same_bits
 from gradcheck.audit.trials import Trial, Trials
 from gradcheck.reference.evaluate import evaluate_all
-from gradcheck.reference.registry import reference_named
+from gradcheck.reference.registry import reference_named, references
 from gradcheck.verdict.judge import Bounds, bounds_of
 
 SAMPLED = {"huber_loss": 10, "layer_norm": 20, "lp_pool1d": 60}
@@ -178,17 +182,46 @@ def test_fates_do_not_hang_on_the_memory() -> None:
 def test_a_memory_that_fails_kills_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no fault of a wrong formula, by whose errors faults are found out."""
     reference = reference_named("nn.functional.hardsigmoid")
+    trial = Trials(reference, "float64", 2, 0).small[0]
     monkeypatch.setattr(recalled, "_twin", lambda number: number.nothing)
-    with pytest.raises(AttributeError, match="nothing"):
-        fate_of(next(mutants(reference)), {"float64": Trials(reference, "float64", 2, 0)})
+    assert not trial._recollections
+    assert not differences(trial.bounds_by(replace(reference)), trial.bounds)
 
 
-def test_all_that_rules_look_at_is_compared() -> None:
-    """What is new in a number has to be told apart here, or follow from the rest."""
-    told = {"top", "floor", "value", "bound", "model", "is_root"}
-    assert told == set(Bounded.__slots__) - {"_magnitude", "compared", "packed"}
+@pytest.mark.parametrize("family", ["functional.[a-d]", "functional.[e-l]", "functional.[m-z]", "[A-Z]"])
+def test_every_operation_can_be_recalled(family: str) -> None:
+    """Rules may look at nothing but the numbers that they are given, and functions of them."""
+    for reference in references().values():
+        if fnmatch(reference.name, f"nn.{family}*"):
+            trial = next(trial for trial in Trials(reference, "float32", 4, 0).small if trial.ran)
+            assert trial._recollections, reference.name
+            assert trial.bounds_by(replace(reference)) is trial.bounds, reference.name
+
+
+def test_a_function_that_a_rule_calls_has_places_too() -> None:
+    class Calls(Bounded):
+        def __gradcheck_called__(self, function: Any, other: Any) -> Any:
+            return function(self, other)
+
+    memory = Memory([1 << 20])
+    x = given(memory, [1.5, 3.0], "x")
+    first = memory.given(Calls(x.inner.value, None, x.inner.model, 3.0), "first")
+    assert asked_for(first.__gradcheck_called__(lambda a, b: a + b * x, x))
+    memory.close()
+    assert asked_for(first.__gradcheck_called__(lambda a, b: a + b * x, x))
+    assert not asked_for(first.__gradcheck_called__(lambda a, b: a + b * x + 1.0, x))
+
+
+def test_every_kind_of_number_is_known() -> None:
+    """One of a new kind is told from the others by all that it holds, unless it is another form of the same number."""
+    assert {Packed, Deferred} < set(Bounded.__subclasses__())
     assert set(Mask.__slots__) == {"likely", "undecided"}
     assert set(Ball.__slots__) == {"array"}
+    x = lift_array(np.array([0.25, 0.5]), rounding_model("float32"))
+    first, second = (Shares(x, np.float64(0.5), np.array([0.25, of_sum])) for of_sum in (0.25, 0.5))
+    assert same_bits(first, Shares(x, np.float64(0.5), np.array([0.25, 0.25])))
+    assert not same_bits(first, second)
+    assert not same_bits(first, x)
 
 
 def test_numbers_that_differ_in_one_thing_are_two() -> None:

@@ -22,11 +22,14 @@ def entry_fate(mutant: EntryMutant, corpora: Mapping[str, EntryTrials], every_dt
 
     every_dtype: a killed mutant is tried in the other dtypes as well.
     """
-    kills = _kills(mutant, corpora, False, every_dtype) or _kills(mutant, corpora, True, every_dtype)
+    only_rounds = mutant.operator == "stored"  # identity in float64, and among balls
+    kills: dict[str, Kill] = {}
+    if not only_rounds:
+        kills = _kills(mutant, corpora, False, every_dtype) or _kills(mutant, corpora, True, every_dtype)
     kind, reason = "killed" if kills else "survived", ""
     if not kills and (certified := _by_certificate(mutant, corpora["float64"])):
         kind, kills = "killed", {"float64": certified}
-    elif not kills and (sameness := _sameness(mutant, corpora)):
+    elif not kills and (sameness := "exact" if only_rounds else _sameness(mutant, corpora)):
         kind, kills, reason = _with_the_true_values(mutant, corpora, sameness)
     return Fate(mutant.operator, mutant.function, mutant.line, mutant.before, mutant.after, kind, kills, reason)
 
