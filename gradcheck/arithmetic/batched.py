@@ -55,6 +55,10 @@ class Batched(Composite):
     def __repr__(self) -> str:
         return f"Batched({self.content!r})"
 
+    def _of(self, content: Any) -> Any:
+        """Another content, of the same arrays."""
+        return type(self)(content)
+
     @property
     def shape(self) -> tuple[int, ...]:
         shape: tuple[int, ...] = self.content.shape
@@ -93,27 +97,27 @@ class Batched(Composite):
         if scattered and any(isinstance(part, np.ndarray | list) for part in parts):
             raise self._missing("indexing by arrays that stand apart", {})  # NumPy moves their axes to the front
         place: Any = (slice(None), *parts)
-        return Batched(self.content[place])
+        return self._of(self.content[place])
 
     def reshape(self, *shape: Any) -> Batched:
         sides = shape[0] if len(shape) == 1 else shape
-        return Batched(self.content.reshape((self.length, *(sides if isinstance(sides, tuple | list) else (sides,)))))
+        return self._of(self.content.reshape((self.length, *(sides if isinstance(sides, tuple | list) else (sides,)))))
 
     @property
     def T(self) -> Batched:
         return _transpose(self)
 
     def __gradcheck_stored__(self) -> Batched:
-        return Batched(stored(self.content))
+        return self._of(stored(self.content))
 
     def __gradcheck_before_storing__(self) -> Batched:
         return Batched(before_storing(self.content))
 
     def __gradcheck_fixed__(self) -> Batched:
-        return Batched(fixed(self.content))
+        return self._of(fixed(self.content))
 
     def __gradcheck_detached__(self) -> Batched:
-        return Batched(detached(self.content))
+        return self._of(detached(self.content))
 
     def __gradcheck_apart__(self) -> tuple[Batched, Any]:
         content, factor = apart(self.content)
@@ -154,7 +158,7 @@ class Batched(Composite):
         return dtype_of(self.content)
 
     def __gradcheck_cast__(self, dtype: str) -> Batched:
-        return Batched(as_dtype(self.content, dtype))
+        return self._of(as_dtype(self.content, dtype))
 
     def __gradcheck_possible__(self) -> Batched:
         content = self.content
@@ -193,7 +197,7 @@ def _all_axes(a: Batched) -> tuple[int, ...]:
 
 def _reduction(function: Callable[..., Any]) -> Callable[..., Batched]:
     def rule(a: Batched, axis: Any = None, **options: Any) -> Batched:
-        return Batched(function(a.content, axis=_all_axes(a) if axis is None else _moved(axis), **options))
+        return a._of(function(a.content, axis=_all_axes(a) if axis is None else _moved(axis), **options))
 
     return rule
 
@@ -201,8 +205,8 @@ def _reduction(function: Callable[..., Any]) -> Callable[..., Batched]:
 def _sum(a: Batched, axis: Any = None, keepdims: bool = False, *, blocks: int = 1) -> Batched:
     axes = _all_axes(a) if axis is None else _moved(axis)
     if isinstance(a.content, Bounded):
-        return Batched(sum_of(a.content, axes, keepdims, blocks=blocks, batch=a.length))
-    return Batched(np.sum(a.content, axis=axes, keepdims=keepdims))
+        return a._of(sum_of(a.content, axes, keepdims, blocks=blocks, batch=a.length))
+    return a._of(np.sum(a.content, axis=axes, keepdims=keepdims))
 
 
 def _mean(a: Batched, axis: Any = None, keepdims: bool = False) -> Any:
@@ -211,7 +215,7 @@ def _mean(a: Batched, axis: Any = None, keepdims: bool = False) -> Any:
 
 def _along(function: Callable[..., Any]) -> Callable[..., Batched]:
     """A function whose second argument is an axis, or several."""
-    return lambda a, axis, *rest: Batched(function(a.content, _moved(axis), *map(_moved, rest)))
+    return lambda a, axis, *rest: a._of(function(a.content, _moved(axis), *map(_moved, rest)))
 
 
 def _where(mask: Any, a: Any, b: Any) -> Batched:
@@ -243,45 +247,45 @@ def _joined(function: Callable[..., Any]) -> Callable[..., Batched]:
 
 
 def _broadcast_to(a: Batched, shape: tuple[int, ...]) -> Batched:
-    return Batched(np.broadcast_to(_spread(a, len(shape)), (a.length, *shape)))
+    return a._of(np.broadcast_to(_spread(a, len(shape)), (a.length, *shape)))
 
 
 def _flip(a: Batched, axis: Any = None) -> Batched:
-    return Batched(np.flip(a.content, _all_axes(a) if axis is None else _moved(axis)))
+    return a._of(np.flip(a.content, _all_axes(a) if axis is None else _moved(axis)))
 
 
 def _pad(a: Batched, widths: Any, **options: Any) -> Batched:
     pairs = np.broadcast_to(np.asarray(widths, dtype=np.int64), (len(a.shape), 2)).tolist()
-    return Batched(np.pad(a.content, [(0, 0), *map(tuple, pairs)], **options))
+    return a._of(np.pad(a.content, [(0, 0), *map(tuple, pairs)], **options))
 
 
 def _squeeze(a: Batched, axis: Any = None) -> Batched:
     singles = tuple(place for place, side in enumerate(a.shape, start=1) if side == 1)
-    return Batched(np.squeeze(a.content, singles if axis is None else _moved(axis)))
+    return a._of(np.squeeze(a.content, singles if axis is None else _moved(axis)))
 
 
 def _take(a: Batched, indices: Any, axis: int | None = None) -> Batched:
     if isinstance(indices, Composite):
         raise a._missing("take at places of a composite number", {})
-    return _take(a.reshape(-1), indices, 0) if axis is None else Batched(np.take(a.content, indices, _moved(axis)))
+    return _take(a.reshape(-1), indices, 0) if axis is None else a._of(np.take(a.content, indices, _moved(axis)))
 
 
 def _take_along_axis(a: Any, indices: Any, axis: int) -> Batched:
     if isinstance(indices, Batched):
         content, places = _contents([a, indices])
         return Batched(np.take_along_axis(content, places, _moved(axis)))
-    return Batched(np.take_along_axis(a.content, np.broadcast_to(indices, (a.length, *indices.shape)), _moved(axis)))
+    return a._of(np.take_along_axis(a.content, np.broadcast_to(indices, (a.length, *indices.shape)), _moved(axis)))
 
 
 def _transpose(a: Batched, axes: Sequence[int] | None = None) -> Batched:
     dims = len(a.shape)
     order = range(dims)[::-1] if axes is None else (axis % dims for axis in axes)
-    return Batched(np.transpose(a.content, (0, *(axis + 1 for axis in order))))
+    return a._of(np.transpose(a.content, (0, *(axis + 1 for axis in order))))
 
 
 def _windows(a: Batched, window_shape: Any, axis: Any = None) -> Batched:
     axes = _all_axes(a) if axis is None else _moved(axis)
-    return Batched(np.lib.stride_tricks.sliding_window_view(a.content, window_shape, axes))
+    return a._of(np.lib.stride_tricks.sliding_window_view(a.content, window_shape, axes))
 
 
 Batched.functions |= {
@@ -301,8 +305,8 @@ Batched.functions |= {
     np.take_along_axis: _take_along_axis,
     np.transpose: _transpose,
     np.lib.stride_tricks.sliding_window_view: _windows,
-    np.zeros_like: lambda a: Batched(np.zeros_like(a.content)),
-    np.ones_like: lambda a: Batched(np.ones_like(a.content)),
+    np.zeros_like: lambda a: a._of(np.zeros_like(a.content)),
+    np.ones_like: lambda a: a._of(np.ones_like(a.content)),
 }
 Batched.functions |= {function: _reduction(function) for function in (np.max, np.min, np.all, np.any)}
 Batched.functions |= {function: _along(function) for function in (np.expand_dims, np.moveaxis, np.swapaxes)}
@@ -313,7 +317,7 @@ def _directly(function: Callable[[Any, Any], Any], otherwise: Callable[[Any, Any
 
     def rule(a: Batched, b: Any) -> Any:
         if type(b) in (int, float):
-            return Batched(function(a.content, b))
+            return a._of(function(a.content, b))
         if type(b) in (Batched, Bounded):
             return Batched(function(*_aligned(a, b)))
         return otherwise(a, b)

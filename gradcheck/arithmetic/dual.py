@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import special
 
+from gradcheck.arithmetic.along import Along, beside
 from gradcheck.arithmetic.functions import (
     as_dtype,
     detached,
@@ -33,6 +34,7 @@ from gradcheck.arithmetic.functions import (
 )
 from gradcheck.arithmetic.mask import either
 from gradcheck.arithmetic.protocol import Composite
+from gradcheck.errors import MissingRuleError
 
 __all__ = ["Dual", "expanded_nodes", "primal_of", "tangent_of", "ties_open"]
 
@@ -113,6 +115,11 @@ class Dual(Composite):
     def __gradcheck_detached__(self) -> Any:
         return detached(self.primal)
 
+    def __gradcheck_apart__(self) -> tuple[Dual, float]:
+        if not _moves_everywhere(self):
+            raise self._missing("a number apart, which moves in some rows of a batch alone", {})
+        return self, 1.0
+
     def __gradcheck_routed__(self, other: Dual) -> Dual:
         tangent = routed(self.tangent, tangent_of(other, self.level))
         return Dual(routed(self.primal, primal_of(other, self.level)), tangent, self.level)
@@ -167,7 +174,47 @@ def tangent_of(x: Any, level: int = 0) -> Any:
     """The derivative part of a dual number of this level; zeros for anything else, which is constant."""
     if _moves(x, level):
         return x.tangent
-    return np.zeros_like(x) if isinstance(x, Composite) else np.zeros(np.shape(x))
+    # Of a tangent itself zeros that move in no row, unlike those of np.zeros_like.
+    return np.zeros_like(x) if isinstance(x, Composite) and not isinstance(x, Along) else np.zeros(np.shape(x))
+
+
+def _rows(x: Any) -> Any:
+    """The rows of a batch in which a tangent moves; None for one that does so in all."""
+    return _rows(x.primal) if isinstance(x, Dual) else x.rows if isinstance(x, Along) else None
+
+
+def _moves_everywhere(*numbers: Any) -> bool:
+    """Whether one of the numbers moves, by one derivative or another, in every row of a batch, if there is one."""
+    rows: set[int] = set()
+    whole, parts = 0, list(numbers)
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Dual):
+            parts += [part.primal, part.tangent]
+        elif isinstance(part, Along):
+            rows, whole = rows | set(part.rows), part.whole
+    return len(rows) == whole
+
+
+def _plus(a: Any, b: Any) -> Any:
+    """The sum of two terms of a tangent, which is rounded only in rows of a batch where both are there."""
+    ours, theirs = _rows(a), _rows(b)
+    if ours is None or theirs is None or ours == theirs:
+        return a + b
+    return _beside(a, b, tuple(row for row in ours if row in theirs))
+
+
+def _minus(a: Any, b: Any) -> Any:
+    return a - b if _rows(a) == _rows(b) else _plus(a, -b)
+
+
+def _beside(a: Any, b: Any, both: tuple[int, ...]) -> Any:
+    if not (isinstance(a, Dual) or isinstance(b, Dual)):
+        return beside(a, b, both)
+    level = _level(a, b)
+    da, *others = [number.tangent for number in (a, b) if _moves(number, level)]
+    db = others[0] if others else da._of(da.content[:0], ())  # which moves in no row
+    return Dual(_beside(primal_of(a, level), primal_of(b, level), both), _beside(da, db, both), level)
 
 
 def _rule(tangent: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -197,7 +244,7 @@ def _bilinear(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             terms.append(function(a.tangent, y))
         if _moves(b, level):
             terms.append(function(x, b.tangent))
-        return Dual(function(x, y), terms[0] if len(terms) == 1 else terms[0] + terms[1], level)
+        return Dual(function(x, y), terms[0] if len(terms) == 1 else _plus(*terms), level)
 
     return rule
 
@@ -214,7 +261,11 @@ def _quotient(a: Any, b: Any) -> Dual:
     if not _moves(b, level):
         return Dual(y, a.tangent / divisor, level)
     turned = y * b.tangent
-    return Dual(y, (a.tangent - turned if _moves(a, level) else -turned) / divisor, level)
+    return Dual(y, (_minus(a.tangent, turned) if _moves(a, level) else -turned) / divisor, level)
+
+
+def _possible(mask: Any) -> bool:
+    return bool(np.any(mask.__gradcheck_possible__() if isinstance(mask, Composite) else mask))
 
 
 def _comparison(compare: Any) -> Callable[[Any, Any], Any]:
@@ -222,7 +273,12 @@ def _comparison(compare: Any) -> Callable[[Any, Any], Any]:
         level = _level(a, b)
         x, y = primal_of(a, level), primal_of(b, level)
         outcome = compare(x, y)
-        return either(outcome, np.equal(x, y)) if _open_ties.get() else outcome
+        if not _open_ties.get():
+            return outcome
+        ties = np.equal(x, y)
+        if not _moves_everywhere(a, b) and _possible(ties):
+            raise MissingRuleError("a tie is open in those rows of a batch alone in which a side of it moves.")
+        return either(outcome, ties)
 
     return rule
 
@@ -250,6 +306,8 @@ def _extremum(function: Callable[[Any, Any], Any], wins: Callable[[Any, Any], An
         if not _moves(a, level):
             tangent = between(y, x, b.tangent)
         elif _moves(b, level):
+            if _rows(a.tangent) != _rows(b.tangent):
+                raise a._missing(f"{function.__name__} of numbers that move in different rows", {})
             tangent = b.tangent + between(x, y, a.tangent - b.tangent)
         elif isinstance(b, Dual) or np.ndim(b):
             tangent = between(x, y, a.tangent)
@@ -291,7 +349,7 @@ def _power(a: Any, b: Any) -> Any:
         tangent = np.zeros_like(a.tangent) if constant else y * np.power(x, y - 1.0) * a.tangent
     if _moves(b, level):
         turned = value * np.log(x) * b.tangent
-        tangent = turned if tangent is None else tangent + turned
+        tangent = turned if tangent is None else _plus(tangent, turned)
     return Dual(value, tangent, level)
 
 

@@ -62,11 +62,13 @@ class RoundingModel:
 
     work: the format that arithmetic is done in; store: the format of tensors in memory; library: the format that
     elementary functions are computed in; blocks: in how many blocks of rows the evaluation is done, which sums over
-    the batch have to know; flushed: whether subnormal numbers are flushed to zero, operands as well as results;
-    narrows: whether operands are numbers of a wider format, and rounded to the storage format first; wide: whether
-    values for a float64 are carried in a wider float (see ``carrier``), so that the bound holds the subject's rounding
-    alone; products: how matrices are multiplied; factors and accumulator: what that means here, the relative error that
-    factors are rounded with first (0: none) and the format that partial sums may be kept in (None: the working one).
+    the batch have to know; rows: how many arrays go through the formula together (``batched``), each of which is looked
+    at as closely as if it were alone; flushed: whether subnormal numbers are flushed to zero, operands as well as
+    results; narrows: whether operands are numbers of a wider format, and rounded to the storage format first; wide:
+    whether values for a float64 are carried in a wider float (see ``carrier``), so that the bound holds the subject's
+    rounding alone; products: how matrices are multiplied; factors and accumulator: what that means here, the relative
+    error that factors are rounded with first (0: none) and the format that partial sums may be kept in (None: the
+    working one).
     """
 
     work: Format
@@ -75,6 +77,7 @@ class RoundingModel:
     device: str = "cpu"
     grade: str = "agrees"
     blocks: int = 1
+    rows: int = 1
     flushed: bool = False
     narrows: bool = False
     wide: bool = False
@@ -99,6 +102,7 @@ class RoundingModel:
     flat: np.ndarray = field(init=False, repr=False)
     _numbers: dict[float | str, Any] = field(init=False, default_factory=dict, repr=False)
     _factors: dict[int, float] = field(init=False, default_factory=dict, repr=False)
+    _together: dict[int, RoundingModel] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -185,10 +189,18 @@ class RoundingModel:
     def casting_to(self, dtype: str) -> RoundingModel:
         """The model of the same kind of computation in another dtype."""
         model = _model(dtype, self.device, self.grade, self.flushed, self.narrows, self.wide, self.products)
-        return model.in_blocks(self.blocks)
+        return model.in_blocks(self.blocks).together(self.rows)
 
     def in_blocks(self, blocks: int) -> RoundingModel:
         return self if blocks == self.blocks else replace(self, blocks=blocks)
+
+    def together(self, rows: int) -> RoundingModel:
+        """The same where so many arrays go together; the same one for the same number."""
+        if rows == self.rows:
+            return self
+        if rows not in self._together:
+            self._together[rows] = replace(self, rows=rows)
+        return self._together[rows]
 
 
 def _gamma(n: int, u: float) -> float:

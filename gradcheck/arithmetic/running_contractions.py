@@ -33,7 +33,7 @@ def _contract(
     factor = model.product_factor(terms)
     value, magnitude = product(a.value, b.value), product(a.magnitude, b.magnitude)
     bound = magnitude * factor
-    few = 0 < magnitude.size * terms <= FEW_PRODUCTS
+    few = 0 < magnitude.size * terms <= FEW_PRODUCTS * model.rows
     if few and not (model.low_precision or model.factors or model.accumulator):
         bound = np.fmin(bound, _rounding_of_few(model, each(reach(a), reach(b))))
     bound += terms * (model.eta + model.least if model.accumulator is None else model.accumulator.smallest_subnormal)

@@ -44,6 +44,7 @@ def sum_of(
     factor = model.sum_factor(blocks * terms)
     value, magnitude, spread = sums or a.sums(axis, keepdims)
     bound = magnitude * factor
+    batch = max(batch, model.rows)
     if blocks == 1 and terms > 1 and 0 < value.size * terms <= SAMPLED_ELEMENTS * batch:
         bound = _looked_at(a, axis, keepdims, magnitude, bound, few=value.size * terms <= ORDERED_ELEMENTS * batch)
     if spread is not None:

@@ -43,7 +43,7 @@ def few(model: RoundingModel, results: Any) -> bool:
 
     Not in 16-bit arithmetic: `coarse` kernels round more often than a formula says.
     """
-    return bool(results.size <= FEW) and not model.low_precision
+    return bool(results.size <= FEW * model.rows) and not model.low_precision
 
 
 def half_ulps(model: RoundingModel, sizes: Any) -> Any:

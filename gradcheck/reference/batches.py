@@ -14,24 +14,23 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, Dual, RoundingModel
 from gradcheck.arithmetic.batched import Batched
-from gradcheck.arithmetic.dual import tangent_of
+from gradcheck.arithmetic.dual import primal_of, tangent_of
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.errors import MissingRuleError
 from gradcheck.reference.derivatives import (
     Direction,
-    Outputs,
-    added,
     argument_of,
     bounded_tangents,
     jacobian_name,
     lifted_number,
-    one_by_one,
-    tangents_of,
+    moving,
+    tangent_name,
 )
 from gradcheck.reference.evaluate import Cotangent, bounded_outputs, evaluate
 from gradcheck.reference.registry import Reference
+from gradcheck.reference.together import UNITS, Outputs, added, batch, contents, stacked, step
 
-__all__ = ["Row", "bounded_columns", "bounded_jacobians", "rows_of", "stacked"]
+__all__ = ["Row", "bounded_columns", "bounded_jacobians", "rows_of"]
 
 
 def bounded_jacobians(operation: Reference, arguments: dict[str, Any], model: RoundingModel) -> Outputs:
@@ -43,8 +42,8 @@ def bounded_jacobians(operation: Reference, arguments: dict[str, Any], model: Ro
         def pulled(name: str, units: np.ndarray) -> Outputs:
             """The rows of some unit cotangents of one output; those of the other outputs are 0."""
             zeros = {other: lift_array(np.zeros(end.shape), end.model) for other, end in ends.items()}
-            unit = _batch(units, ends[name].model)
-            return _contents(pullback(zeros | {name: unit}), len(units), model)
+            unit = batch(units, ends[name].model)
+            return contents(pullback(zeros | {name: unit}), len(units), model)
 
         found: Outputs = {}
         for name, end in ends.items():
@@ -57,28 +56,24 @@ def bounded_columns(operation: Reference, arguments: dict[str, Any], model: Roun
     """All columns of the Jacobians: the tangent along every unit direction."""
 
     def moved_along(moved: str, units: np.ndarray) -> Outputs:
-        here, step = arguments[moved], _batch(units, model)
+        here, along = arguments[moved], batch(units, model)
 
         def dual(array: np.ndarray) -> Any:
             number = lift_array(array, model)
-            return Dual(number, step) if array is here else number
+            return Dual(number, along) if array is here else number
 
         values, _ = evaluate(operation, arguments, dual, lifted_number(model))
         ends = {name: tangent_of(value) for name, value in values.items() if name not in operation.aux}
-        return _contents(ends, len(units), model)
+        return contents(ends, len(units), model)
 
     found: Outputs = {}
     with np.errstate(all="ignore"):
-        for moved in one_by_one(operation, arguments):
+        for moved in moving(operation, arguments):
             shape = arguments[moved].shape
             for name, columns in _by_units(shape, functools.partial(moved_along, moved)).items():
                 order = (*range(len(shape), len(columns.shape)), *range(len(shape)))
                 found[jacobian_name(name, moved)] = columns._map(np.transpose, columns, order)
     return found
-
-
-UNITS = 64
-"""Unit vectors that go through a formula together at most."""
 
 
 def _by_units(shape: tuple[int, ...], evaluated: Callable[[np.ndarray], Outputs]) -> Outputs:
@@ -105,27 +100,6 @@ def _joined(parts: list[Bounded]) -> Bounded:
     return parts[0] if len(parts) == 1 else parts[0]._map(np.concatenate, parts)
 
 
-def _batch(arrays: np.ndarray, model: RoundingModel) -> Any:
-    """Several arrays that go through a formula together; those that are all the same as one."""
-    same = all(array.tobytes() == arrays[0].tobytes() for array in arrays[1:])
-    return lift_array(arrays[0], model) if same else Batched(lift_array(arrays, model))
-
-
-def _contents(numbers: dict[str, Any], length: int, model: RoundingModel) -> Outputs:
-    """What came out of a batch, stacked; of what is the same for all of it, so many copies."""
-    return {
-        name: lift(number.content, model) if isinstance(number, Batched) else stacked([lift(number, model)] * length)
-        for name, number in numbers.items()
-    }
-
-
-def stacked(parts: list[Bounded]) -> Bounded:
-    """Bounded numbers of one shape along a new first axis."""
-    return Bounded(
-        np.stack([part.value for part in parts]), np.stack([part.full_bound() for part in parts]), parts[0].model
-    )
-
-
 Row = tuple[dict[str, Any], Cotangent, Direction]
 """A call of a batch: its arguments, cotangents and directions."""
 
@@ -135,7 +109,7 @@ def rows_of(operation: Reference, rows: list[Row], model: RoundingModel, forward
     if _go_together([arguments for arguments, *_ in rows]):
         try:
             with np.errstate(all="ignore"):
-                return _rows_together(operation, rows, model, forward)
+                return (_tangents_together if forward else _vjps_together)(operation, rows, model)
         except MissingRuleError:  # places that follow from the numbers are each row's own
             pass
     found = [
@@ -163,25 +137,63 @@ ROW_ELEMENTS = 1 << 12
 """Elements of the largest array of a row that is evaluated together with others: beyond, the rules cost nothing."""
 
 
-def _rows_together(operation: Reference, rows: list[Row], model: RoundingModel, forward: bool) -> Outputs:
-    calls, arguments = [call for call, *_ in rows], rows[0][0]
-    here = {id(value): name for name, value in arguments.items()}
-
-    def batch(array: np.ndarray) -> Any:
-        name = here.get(id(array))
-        return lift_array(array, model) if name is None else _batch(np.stack([call[name] for call in calls]), model)
-
-    def along(name: str, shape: tuple[int, ...]) -> Any:
-        return _batch(np.stack([direction(name, shape) for *_, direction in rows]), model)
+def _vjps_together(operation: Reference, rows: list[Row], model: RoundingModel) -> Outputs:
+    calls = [call for call, *_ in rows]
 
     def against(name: str, end: Any) -> Any:
         inner = lift(end.content if isinstance(end, Batched) else end, model).model
-        return _batch(np.stack([cotangent(name, np.shape(end)) for _, cotangent, _ in rows]), inner)
+        return batch(np.stack([cotangent(name, np.shape(end)) for _, cotangent, _ in rows]), inner)
 
-    if forward:
-        outputs, tangents = tangents_of(operation, arguments, batch, along, model)
-        parts = [_contents(part, len(rows), model) for part in tangents]
-        return _contents(outputs, len(rows), model) | added(parts)
-    values, pullback = evaluate(operation, arguments, batch, lifted_number(model))
+    values, pullback = evaluate(operation, calls[0], _lifts_of(calls, model), lifted_number(model))
     cotangents = {name: against(name, end) for name, end in values.items() if name not in operation.aux}
-    return _contents(values | pullback(cotangents), len(rows), model)
+    return contents(values | pullback(cotangents), len(rows), model)
+
+
+def _lifts_of(calls: list[dict[str, Any]], model: RoundingModel) -> Callable[[np.ndarray], Any]:
+    """Lifts an array of the first call to the batch of those of all calls."""
+    names = {id(value): name for name, value in calls[0].items()}
+
+    def lifted(array: np.ndarray) -> Any:
+        name = names.get(id(array))
+        return lift_array(array, model) if name is None else batch(np.stack([call[name] for call in calls]), model)
+
+    return lifted
+
+
+def _tangents_together(operation: Reference, rows: list[Row], model: RoundingModel) -> Outputs:
+    """Values and tangents of all calls, along all arrays together if possible."""
+    names = moving(operation, rows[0][0])
+    if 1 < len(names) * len(rows) <= UNITS:
+        try:
+            values, tangents = _tangents_along(operation, rows, names, model)
+            return values | tangents
+        except MissingRuleError:  # of a single exact number, say
+            pass
+    parts = [_tangents_along(operation, rows, [name], model) for name in names]
+    return parts[-1][0] | added(tangents for _, tangents in parts)
+
+
+def _tangents_along(
+    operation: Reference, rows: list[Row], names: list[str], model: RoundingModel
+) -> tuple[Outputs, Outputs]:
+    """Values of all calls, and the sums of their tangents along some arrays: a row of the batch for each of both."""
+    calls, model = [call for call, *_ in rows for _ in names], model.together(len(names))
+    first, lifted, steps = calls[0], _lifts_of(calls, model), {}
+    for name in names:
+        along = [direction(name, first[name].shape) for *_, direction in rows]
+        here = tuple(range(names.index(name), len(calls), len(names)))
+        steps[id(first[name])] = (
+            step(along, here, len(calls), model) if len(names) > 1 else batch(np.stack(along), model)
+        )
+
+    def dual(array: np.ndarray) -> Any:
+        return Dual(lifted(array), steps[id(array)]) if id(array) in steps else lifted(array)
+
+    ends, _ = evaluate(operation, first, dual, lifted_number(model))
+    values = contents({name: primal_of(end) for name, end in ends.items()}, len(calls), model)
+    moved = {tangent_name(name): tangent_of(end) for name, end in ends.items() if name not in operation.aux}
+    tangents = contents(moved, len(calls), model)
+    return (
+        {name: number[:: len(names)] for name, number in values.items()},
+        added({name: number[place :: len(names)] for name, number in tangents.items()} for place in range(len(names))),
+    )

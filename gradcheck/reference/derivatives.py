@@ -8,21 +8,22 @@ is the derivative of the vjp along h.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from gradcheck.arithmetic import Bounded, Dual, RoundingModel
-from gradcheck.arithmetic.dual import tangent_of, ties_open
+from gradcheck.arithmetic.dual import primal_of, tangent_of, ties_open
 from gradcheck.arithmetic.running import lift, lift_array
 from gradcheck.errors import MissingRuleError
 from gradcheck.reference.evaluate import evaluate
 from gradcheck.reference.registry import Reference
+from gradcheck.reference.together import Moves, Outputs, added_along, step
 
 __all__ = [
-    "Direction", "DtypeCotangent", "Outputs", "added", "argument_of", "bounded_hvps", "bounded_second_tangents",
-    "bounded_tangents", "hvp_name", "jacobian_name", "lifted_number", "one_by_one", "tangent_name", "tangents_of",
+    "Direction", "DtypeCotangent", "argument_of", "bounded_hvps", "bounded_second_tangents", "bounded_tangents",
+    "hvp_name", "jacobian_name", "largest", "lifted_number", "moving", "tangent_name",
 ]  # fmt: skip
 
 Direction = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -30,8 +31,6 @@ Direction = Callable[[str, tuple[int, ...]], np.ndarray]
 
 DtypeCotangent = Callable[[str, tuple[int, ...], str], np.ndarray]
 """From the name, shape and dtype of an output to its cotangent."""
-
-Outputs = dict[str, Bounded]
 
 
 def tangent_name(output: str, order: int = 1) -> str:
@@ -54,37 +53,18 @@ def bounded_tangents(
     operation: Reference, arguments: dict[str, Any], direction: Direction, model: RoundingModel
 ) -> Outputs:
     """Values, and their derivatives along the direction."""
+    outputs: Outputs = {}
 
-    def along(name: str, shape: tuple[int, ...]) -> Bounded:
-        return lift_array(direction(name, shape), model)
+    def evaluated(moves: Moves) -> dict[str, Any]:
+        along = model.together(len(moves))
+        values, _ = evaluate(operation, arguments, _duals(arguments, direction, moves, along), lifted_number(along))
+        outputs.update({name: lift(primal_of(value), along) for name, value in values.items()})
+        return {tangent_name(name): tangent_of(value) for name, value in values.items() if name not in operation.aux}
 
     with np.errstate(all="ignore"):
-        outputs, parts = tangents_of(operation, arguments, lambda array: lift_array(array, model), along, model)
-        tangents = [{name: lift(tangent, model) for name, tangent in part.items()} for part in parts]
-        return {name: lift(value, model) for name, value in outputs.items()} | added(tangents)
-
-
-def tangents_of(
-    operation: Reference,
-    arguments: dict[str, Any],
-    lifted: Callable[[np.ndarray], Any],
-    along: Callable[[str, tuple[int, ...]], Any],
-    model: RoundingModel,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Values, and for each array that moves the derivatives along its lifted direction."""
-    outputs: dict[str, Any] = {}
-    tangents: list[dict[str, Any]] = []
-    for moved in one_by_one(operation, arguments):
-        here, step = arguments[moved], along(moved, arguments[moved].shape)
-
-        def dual(array: np.ndarray, here: np.ndarray = here, step: Any = step) -> Any:
-            return Dual(lifted(array), step) if array is here else lifted(array)
-
-        values, _ = evaluate(operation, arguments, dual, lifted_number(model))
-        outputs = {name: _primal(value) for name, value in values.items()}
-        ends = {name: value for name, value in values.items() if name not in operation.aux}
-        tangents.append({tangent_name(name): tangent_of(value) for name, value in ends.items()})
-    return outputs, tangents
+        moves = [(name,) for name in moving(operation, arguments)]
+        tangents = added_along(evaluated, moves, largest(arguments), model)
+        return outputs | tangents
 
 
 def bounded_hvps(
@@ -96,20 +76,19 @@ def bounded_hvps(
 ) -> Outputs:
     """Derivatives of the gradients along the direction, with the cotangents held."""
 
-    def evaluated(moved: str) -> Outputs:
-        duals = _duals(arguments, direction, [moved], model)
-        values, pullback = evaluate(operation, arguments, duals, lifted_number(model))
+    def evaluated(moves: Moves) -> dict[str, Any]:
+        along = model.together(len(moves))
+        duals = _duals(arguments, direction, moves, along)
+        values, pullback = evaluate(operation, arguments, duals, lifted_number(along))
         cotangents = {
-            name: _lifted_cotangent(cotangent, name, lift(_primal(value), model))
+            name: _lifted_cotangent(cotangent, name, lift(primal_of(value), along))
             for name, value in values.items()
             if name not in operation.aux
         }
-        return {
-            hvp_name(argument_of(name)): lift(tangent_of(gradient), model)
-            for name, gradient in pullback(cotangents).items()
-        }
+        return {hvp_name(argument_of(name)): tangent_of(end) for name, end in pullback(cotangents).items()}
 
-    return added(_with_ties_open(evaluated, moved) for moved in one_by_one(operation, arguments))
+    moves = [(name,) for name in moving(operation, arguments)]
+    return added_along(_with_ties_open(evaluated), moves, largest(arguments), model)
 
 
 def _lifted_cotangent(cotangent: DtypeCotangent, name: str, end: Bounded) -> Bounded:
@@ -121,65 +100,65 @@ def bounded_second_tangents(
 ) -> Outputs:
     """Second derivatives of the values along the direction: dual numbers of dual numbers."""
 
-    def evaluated(pair: tuple[str, str]) -> Outputs:
-        duals = _duals(arguments, direction, list(pair), model)
-        values, _ = evaluate(operation, arguments, duals, lifted_number(model))
+    def evaluated(moves: Moves) -> dict[str, Any]:
+        along = model.together(len(moves))
+        duals = _duals(arguments, direction, moves, along)
+        values, _ = evaluate(operation, arguments, duals, lifted_number(along))
         return {
-            tangent_name(name, 2): lift(tangent_of(tangent_of(value, 1)), model)
+            tangent_name(name, 2): tangent_of(tangent_of(value, 1))
             for name, value in values.items()
             if name not in operation.aux
         }
 
-    names = one_by_one(operation, arguments)
-    return added(_with_ties_open(evaluated, pair) for pair in itertools.product(names, names))
+    names = moving(operation, arguments)
+    pairs = list(itertools.product(names, names))
+    return added_along(_with_ties_open(evaluated), pairs, largest(arguments), model)
 
 
-M = TypeVar("M")
-
-
-def _with_ties_open(evaluated: Callable[[M], Outputs], moved: M) -> Outputs:
+def _with_ties_open(evaluated: Callable[[Moves], dict[str, Any]]) -> Callable[[Moves], dict[str, Any]]:
     """At a kink the derivative of either side counts, unless the reference cannot go on with an open mask."""
-    with np.errstate(all="ignore"):
-        try:
-            with ties_open():
-                return evaluated(moved)
-        except (MissingRuleError, TypeError, ValueError):  # a mask is no array for whoever assigns or indexes by it
-            return evaluated(moved)
+
+    def tied(moves: Moves) -> dict[str, Any]:
+        with np.errstate(all="ignore"):
+            try:
+                with ties_open():
+                    return evaluated(moves)
+            except (MissingRuleError, TypeError, ValueError):  # a mask is no array for whoever assigns or indexes by it
+                if len(moves) > 1:
+                    raise  # one after the other
+                return evaluated(moves)
+
+    return tied
 
 
-def added(parts: Iterable[Outputs]) -> Outputs:
-    """Output by output."""
-    total: Outputs = {}
-    for part in parts:
-        for name, output in part.items():
-            total[name] = total[name] + output if name in total else output
-    return total
-
-
-def one_by_one(operation: Reference, arguments: dict[str, Any]) -> list[str]:
-    """The arrays that move, to be moved one at a time.
-
-    Derivatives along several are added up afterwards, as every mode of automatic differentiation does: moved at once,
-    what cancels between them would cancel before it is rounded.
-    """
+def moving(operation: Reference, arguments: dict[str, Any]) -> list[str]:
+    """The arrays that move, each by itself."""
     return operation.differentiable_in(arguments)
 
 
+def largest(arguments: dict[str, Any]) -> int:
+    """Elements of the largest array."""
+    return max((value.size for value in arguments.values() if isinstance(value, np.ndarray)), default=0)
+
+
 def _duals(
-    arguments: dict[str, Any], direction: Direction, moved: list[str], model: RoundingModel
+    arguments: dict[str, Any], direction: Direction, moves: Moves, model: RoundingModel
 ) -> Callable[[np.ndarray], Any]:
-    """Lifts an array to a dual number with a level for each name in ``moved``, whose direction it has there."""
-    steps: dict[int, list[Bounded | None]] = {}
-    for level, name in enumerate(moved):
-        array = arguments[name]
-        steps.setdefault(id(array), [None] * len(moved))[level] = lift_array(direction(name, array.shape), model)
+    """Lifts an array to a dual number with a level for each place of a move, and its direction in the rows where it
+    is the one that moves."""
+    levels = len(moves[0])
+    steps: dict[int, list[Any]] = {}
+    for level in range(levels):
+        for name in dict.fromkeys(move[level] for move in moves):
+            array = arguments[name]
+            rows = tuple(row for row, move in enumerate(moves) if arguments[move[level]] is array)
+            along = [direction(moves[row][level], array.shape) for row in rows]
+            steps.setdefault(id(array), [None] * levels)[level] = step(along, rows, len(moves), model)
 
     def dual(array: np.ndarray) -> Any:
         number: Any = lift_array(array, model)
-        if id(array) not in steps:
-            return number
-        for level, step in enumerate(steps[id(array)]):
-            number = number if step is None else Dual(number, step, level)
+        for level, along in enumerate(steps.get(id(array), ())):
+            number = number if along is None else Dual(number, along, level)
         return number
 
     return dual
@@ -193,7 +172,3 @@ def lifted_number(model: RoundingModel) -> Callable[[float], Any]:
 def argument_of(gradient: str) -> str:
     """The argument that a gradient, by its name, belongs to."""
     return gradient.removeprefix("grad[").removesuffix("]")
-
-
-def _primal(value: Any) -> Any:
-    return value.primal if isinstance(value, Dual) else value

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from gradcheck.arithmetic import Bounded, rounding_model
+from gradcheck.arithmetic import Bounded, RoundingModel, rounding_model
 from gradcheck.arithmetic.batched import Batched
 from gradcheck.cases.case import Case, parse_case
 from gradcheck.cases.inputs import arguments_of, batch_of, cotangent_of, direction_of
-from gradcheck.reference import batches
+from gradcheck.reference import batches, derivatives, together
 from gradcheck.reference.registry import reference_named
 
 LINES = (
@@ -22,6 +24,13 @@ LINES = (
     "nn.functional.silu(x=ordinary()) seed=1 dtype=float32",
     "nn.functional.mse_loss(x=ordinary(3), target=ordinary(3), reduction='sum') seed=1 dtype=float32 cotangent=ones",
     "nn.functional.mse_loss(x=ordinary(3), target=ordinary(3), reduction='sum') seed=1 dtype=float32",
+    # Which of them moves decides what is known apart, and where a tie is open.
+    "nn.functional.l1_loss(x=ties(3), target=ties(3), weight=positive(3), reduction='mean') seed=1 dtype=float32",
+    "nn.functional.bilinear(x=ordinary(2), input2=wide(3), weight=ordinary(1, 2, 3), bias=None) seed=1 dtype=float16",
+    (
+        "nn.functional.triplet_margin_loss(x=ordinary(2, 3), positive=ties(2, 3), negative=ordinary(2, 3), "
+        "margin=1.0, p=2.0, eps=1e-06, swap=True, reduction='none') seed=1 dtype=float32"
+    ),
     # A number alone, which a batch may have no rule for: its columns one by one.
     (
         "nn.functional.triplet_margin_with_distance_loss(x=integers(2), positive=ordinary(2), negative=ordinary(2), "
@@ -43,7 +52,17 @@ def rows(case: Case) -> list[batches.Row]:
 def evaluated(line: str) -> dict[str, dict[str, Bounded]]:
     case = parse_case(line)
     operation, model, arguments = reference_named(case.operation), rounding_model(case.dtype), arguments_of(case)
+
+    def direction(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        return direction_of(case, name, shape)
+
+    def cotangent(output: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        return cotangent_of(case, shape, dtype, output)
+
     return {
+        "tangents": derivatives.bounded_tangents(operation, arguments, direction, model),
+        "hvps": derivatives.bounded_hvps(operation, arguments, cotangent, direction, model),
+        "second tangents": derivatives.bounded_second_tangents(operation, arguments, direction, model),
         "rows": batches.rows_of(operation, rows(case), model, forward=False),
         "tangents of rows": batches.rows_of(operation, rows(case), model, forward=True),
         "jacobians": batches.bounded_jacobians(operation, arguments, model),
@@ -53,24 +72,39 @@ def evaluated(line: str) -> dict[str, dict[str, Bounded]]:
 
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "UNITS", 1)
+    monkeypatch.setattr(together, "UNITS", 1)
     monkeypatch.setattr(batches, "ROW_ELEMENTS", -1)
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_together_or_one_by_one(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = evaluated(line)
+    at_once = evaluated(line)
     one_by_one(monkeypatch)
     for oracle, outputs in evaluated(line).items():
-        assert together[oracle].keys() == outputs.keys()
+        assert at_once[oracle].keys() == outputs.keys()
         for name, alone in outputs.items():
-            same = together[oracle][name]
+            same = at_once[oracle][name]
             assert np.array_equal(same.value, alone.value, equal_nan=True), (oracle, name)
             # A bound is rounded up as a whole; the order of its terms may differ in the last bit.
             assert np.array_equal(same.full_bound().astype(np.float32), alone.full_bound().astype(np.float32)), name
 
 
 def test_a_wrong_batch_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = evaluated(LINES[1])
+    right = evaluated(LINES[1])
     monkeypatch.setitem(Batched.functions, np.sum, lambda a, axis, keepdims: Batched(a.content * 0.0))
     found = evaluated(LINES[1])["columns"]["jacobian[x]"].value
-    assert not np.array_equal(found, together["columns"]["jacobian[x]"].value)
+    assert not np.array_equal(found, right["columns"]["jacobian[x]"].value)
+
+
+def test_arrays_move_together_where_a_formula_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise nothing is gained, and nothing but time tells."""
+    lengths: list[int] = []
+    contents = together.contents
+
+    def counted(numbers: dict[str, Any], length: int, model: RoundingModel) -> dict[str, Bounded]:
+        lengths.append(length)
+        return contents(numbers, length, model)
+
+    monkeypatch.setattr(together, "contents", counted)
+    evaluated(LINES[2])
+    assert lengths == [2, 2, 4]  # x and weight: tangents, products, second derivatives
