@@ -1,7 +1,7 @@
 """Four arithmetics in which one NumPy formula is evaluated: float64, running error, dual numbers, Arb balls."""
 
 # The rule tables fill themselves in on import.
-from gradcheck.arithmetic import running_rules
+from gradcheck.arithmetic import dual_rules, running_rules
 from gradcheck.arithmetic.ball import Ball, ball_precision, balls, enclosure
 from gradcheck.arithmetic.dual import Dual, expanded_nodes, primal_of, tangent_of
 from gradcheck.arithmetic.functions import (
@@ -32,6 +32,7 @@ __all__ = [
     "as_dtype_of",
     "ball_precision",
     "balls",
+    "dual_rules",
     "enclosure",
     "expanded_nodes",
     "expit_slope",
