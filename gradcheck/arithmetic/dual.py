@@ -119,10 +119,9 @@ class Dual(Composite):
     def __gradcheck_detached__(self) -> Any:
         return detached(self.primal)
 
-    def __gradcheck_apart__(self) -> tuple[Dual, float]:
+    def __gradcheck_alike__(self) -> None:
         if not moves_everywhere(self):
-            raise self._missing("a number apart, which moves in some rows of a batch alone", {})
-        return self, 1.0
+            raise self._missing("what is known of a number that moves in some rows of a batch alone", {})
 
     def __gradcheck_routed__(self, other: Dual) -> Dual:
         tangent = routed(self.tangent, tangent_of(other, self.level))
@@ -161,6 +160,7 @@ class Dual(Composite):
 
 
 def level_of(*operands: Any) -> int:
+    """The outermost derivative that one of the operands is a dual number of."""
     return max([operand.level for operand in operands if isinstance(operand, Dual)])
 
 
@@ -209,6 +209,7 @@ def plus(a: Any, b: Any) -> Any:
 
 
 def minus(a: Any, b: Any) -> Any:
+    """The same for a difference."""
     return a - b if rows_of(a) == rows_of(b) else plus(a, -b)
 
 

@@ -34,6 +34,17 @@ def stored(x: Any) -> Any:
     return x if method is None else method()
 
 
+def _known(x: Any, name: str) -> Any:
+    """What the arithmetic of ``x`` knows of a function, or None.
+
+    Where a batch of dual numbers does not know it, it has to be a dual number in each row: what is none there knows.
+    """
+    method = getattr(x, name, None)
+    if method is None and (check := getattr(x, "__gradcheck_alike__", None)) is not None:
+        check()
+    return method
+
+
 def before_storing(x: Any) -> Any:
     """The number that PyTorch stored as ``x``, of which no more is known than that; identity but in running error.
 
@@ -70,7 +81,7 @@ def apart(x: Any, size: int = 0) -> tuple[Any, Any]:
     cancel, are added up first: (a/x' + b/x') = (a/x + b/x)·c, where x' = x/c is what the subject has. size: of the
     result, which may be too large for that (``TAKEN_APART``).
     """
-    method = getattr(x, "__gradcheck_apart__", None)
+    method = _known(x, "__gradcheck_apart__")
     return (x, 1.0) if method is None or size > TAKEN_APART else method()
 
 
@@ -80,7 +91,7 @@ def parted(x: Any, size: int = 0) -> tuple[Any, Any]:
     Identity and None but in running error. For a number that two parts of a result, which may cancel, are both
     multiplied with: e·x - e·origin. size: as of ``apart``.
     """
-    method = getattr(x, "__gradcheck_parted__", None)
+    method = _known(x, "__gradcheck_parted__")
     return (x, None) if method is None or size > TAKEN_APART else method()
 
 
@@ -91,7 +102,7 @@ def reunited(y: Any, error: Any, x: Any, origin: Any, axes: Any = None) -> Any:
     """
     if error is None:
         return y
-    method = getattr(y, "__gradcheck_reunited__", None)
+    method = _known(y, "__gradcheck_reunited__")
     if method is not None:
         return method(error, x, origin, axes)
     terms = error * (x - origin)
@@ -135,7 +146,7 @@ def expit_slope(g: Any, y: Any) -> Any:
 
     Running error knows that both y are one number, with one error.
     """
-    method = getattr(y, "__gradcheck_expit_slope__", None)
+    method = _known(y, "__gradcheck_expit_slope__")
     return g * (1.0 - y) * y if method is None else method(g)
 
 
@@ -144,7 +155,7 @@ def shares_of_sum(e: Any, whole: Any) -> tuple[Any, Any]:
 
     Running error keeps beside the shares which part of their error they have from the terms, for ``share_slope``.
     """
-    method = getattr(e, "__gradcheck_shares_of_sum__", None)
+    method = _known(e, "__gradcheck_shares_of_sum__")
     if method is not None:
         pair: tuple[Any, Any] = method(whole)
         return pair
@@ -158,7 +169,7 @@ def einsum_up_to_shift(subscripts: str, a: Any, b: Any, axis: int) -> Any:
     For the exponents of a softmax, and for the cotangent of its shares: neither depends on a shift of a row. In running
     error a's error then meets the distance of b from its mean along the axis.
     """
-    method = getattr(a, "__gradcheck_einsum_up_to_shift__", None)
+    method = _known(a, "__gradcheck_einsum_up_to_shift__")
     return np.einsum(subscripts, a, b) if method is None else method(subscripts, b, axis)
 
 
@@ -167,7 +178,7 @@ def shared(route: Callable[[Any, Any], Any], subscripts: str, y: Any, common: An
 
     Running error knows that the shares add up to 1, so that an error of theirs meets the distance of v from the result.
     """
-    method = getattr(y, "__gradcheck_shared__", None)
+    method = _known(y, "__gradcheck_shared__")
     return route(e, v) * common if method is None else method(route, subscripts, common, e, v)
 
 
@@ -176,7 +187,7 @@ def share_slope(y: Any, common: Any, g: Any, axis: int) -> Any:
 
     Running error knows that the shares of a sum add up to 1, with whatever errors its terms have.
     """
-    method = getattr(y, "__gradcheck_share_slope__", None)
+    method = _known(y, "__gradcheck_share_slope__")
     if method is not None:
         return method(common, g, axis)
     return y * (g - np.sum(g * y, axis=axis, keepdims=True) * common)
@@ -188,7 +199,7 @@ def reciprocal_deviation(x: Any, mean: Any, axes: tuple[int, ...], eps: Any) -> 
     Running error knows that the deviations of a row add up to 0, and that a row whose numbers are uncertain cannot be
     nearer to its mean than its length and that of its error allow.
     """
-    method = getattr(x, "__gradcheck_reciprocal_deviation__", None)
+    method = _known(x, "__gradcheck_reciprocal_deviation__")
     if method is not None:
         return method(mean, axes, eps)
     centred = x - mean
@@ -234,7 +245,7 @@ def sgn(x: Any) -> Any:
 
 def sinc(x: Any) -> Any:
     """sin(πx)/(πx), 1 at 0: in running error a quotient whose limit is known, though its divisor may be 0."""
-    method = getattr(x, "__gradcheck_sinc__", None)
+    method = _known(x, "__gradcheck_sinc__")
     if method is not None:
         return method()
     zero = x == 0.0

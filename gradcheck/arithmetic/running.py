@@ -204,7 +204,9 @@ class Factor(Bounded):
 
     __slots__ = ()
 
-    def __gradcheck_sharing__(self, first: Bounded, second: Bounded) -> Any:
+    def __gradcheck_sharing__(self, first: Any, second: Any) -> Any:
+        if not (isinstance(first, Bounded) and isinstance(second, Bounded)):  # a dual number, or a batch
+            return (first + second * self) * self
         added: Bounded = first + second
         if not 2.0 * added.top <= self.model.safe:
             return (first + second * self) * self

@@ -106,5 +106,5 @@ def test_arrays_move_together_where_a_formula_allows_it(monkeypatch: pytest.Monk
         return contents(numbers, length, model)
 
     monkeypatch.setattr(together, "contents", counted)
-    evaluated(LINES[2])
-    assert lengths == [2, 2, 4]  # x and weight: tangents, products, second derivatives
+    evaluated(LINES[4])
+    assert lengths == [2, 2, 4]  # both vectors: tangents, products, second derivatives
