@@ -34,15 +34,16 @@ def stored(x: Any) -> Any:
     return x if method is None else method()
 
 
-def _known(x: Any, name: str) -> Any:
-    """What the arithmetic of ``x`` knows of a function, or None.
+def _known(x: Any, name: str, *others: Any) -> Any:
+    """What the arithmetic of ``x`` knows of a function, of it and others, or None.
 
-    Where a batch of dual numbers does not know it, it has to be a dual number in each row: what is none there knows.
+    Dual numbers do not know it; of a batch of them each has to be one in every row, since what is none there knows.
     """
-    method = getattr(x, name, None)
-    if method is None and (check := getattr(x, "__gradcheck_alike__", None)) is not None:
-        check()
-    return method
+    for number in (x, *others):
+        check = getattr(number, "__gradcheck_alike__", None)
+        if check is not None:
+            check()
+    return getattr(x, name, None)
 
 
 def before_storing(x: Any) -> Any:
@@ -102,7 +103,7 @@ def reunited(y: Any, error: Any, x: Any, origin: Any, axes: Any = None) -> Any:
     """
     if error is None:
         return y
-    method = _known(y, "__gradcheck_reunited__")
+    method = _known(y, "__gradcheck_reunited__", error, x, origin)
     if method is not None:
         return method(error, x, origin, axes)
     terms = error * (x - origin)
@@ -115,7 +116,7 @@ def sharing(first: Any, second: Any, factor: Any) -> Any:
     There both have one error, c = 1 + ε: a + b + (a + 2b)·ε + b·ε². What is divided by a norm, less a mean that the
     same norm has divided before, is hardly off by the norm's error where it is twice the mean.
     """
-    method = getattr(factor, "__gradcheck_sharing__", None)
+    method = _known(factor, "__gradcheck_sharing__", first, second)
     return (first + second * factor) * factor if method is None else method(first, second)
 
 
@@ -146,7 +147,7 @@ def expit_slope(g: Any, y: Any) -> Any:
 
     Running error knows that both y are one number, with one error.
     """
-    method = _known(y, "__gradcheck_expit_slope__")
+    method = _known(y, "__gradcheck_expit_slope__", g)
     return g * (1.0 - y) * y if method is None else method(g)
 
 
@@ -155,7 +156,7 @@ def shares_of_sum(e: Any, whole: Any) -> tuple[Any, Any]:
 
     Running error keeps beside the shares which part of their error they have from the terms, for ``share_slope``.
     """
-    method = _known(e, "__gradcheck_shares_of_sum__")
+    method = _known(e, "__gradcheck_shares_of_sum__", whole)
     if method is not None:
         pair: tuple[Any, Any] = method(whole)
         return pair
@@ -169,7 +170,7 @@ def einsum_up_to_shift(subscripts: str, a: Any, b: Any, axis: int) -> Any:
     For the exponents of a softmax, and for the cotangent of its shares: neither depends on a shift of a row. In running
     error a's error then meets the distance of b from its mean along the axis.
     """
-    method = _known(a, "__gradcheck_einsum_up_to_shift__")
+    method = _known(a, "__gradcheck_einsum_up_to_shift__", b)
     return np.einsum(subscripts, a, b) if method is None else method(subscripts, b, axis)
 
 
@@ -178,7 +179,7 @@ def shared(route: Callable[[Any, Any], Any], subscripts: str, y: Any, common: An
 
     Running error knows that the shares add up to 1, so that an error of theirs meets the distance of v from the result.
     """
-    method = _known(y, "__gradcheck_shared__")
+    method = _known(y, "__gradcheck_shared__", common, e, v)
     return route(e, v) * common if method is None else method(route, subscripts, common, e, v)
 
 
@@ -187,7 +188,7 @@ def share_slope(y: Any, common: Any, g: Any, axis: int) -> Any:
 
     Running error knows that the shares of a sum add up to 1, with whatever errors its terms have.
     """
-    method = _known(y, "__gradcheck_share_slope__")
+    method = _known(y, "__gradcheck_share_slope__", common, g)
     if method is not None:
         return method(common, g, axis)
     return y * (g - np.sum(g * y, axis=axis, keepdims=True) * common)
@@ -199,7 +200,7 @@ def reciprocal_deviation(x: Any, mean: Any, axes: tuple[int, ...], eps: Any) -> 
     Running error knows that the deviations of a row add up to 0, and that a row whose numbers are uncertain cannot be
     nearer to its mean than its length and that of its error allow.
     """
-    method = _known(x, "__gradcheck_reciprocal_deviation__")
+    method = _known(x, "__gradcheck_reciprocal_deviation__", mean)
     if method is not None:
         return method(mean, axes, eps)
     centred = x - mean
