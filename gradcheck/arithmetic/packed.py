@@ -27,7 +27,7 @@ from gradcheck.arithmetic.carrier import CARRIER_BITS, WIDE
 from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.arithmetic.plans import PLANS, PLANS_OF_SUMS, Plan
 from gradcheck.arithmetic.protocol import Composite
-from gradcheck.arithmetic.running import TINY, Bounded, lift, lift_array, rounded_floor
+from gradcheck.arithmetic.running import TINY, Bounded, Factor, lift, lift_array, rounded_floor
 from gradcheck.arithmetic.running_operators import (
     add,
     divide,
@@ -287,6 +287,25 @@ def _multiply(m: RoundingModel, a: Packed, b: Packed) -> Bounded:
     return result
 
 
+def _with_error_of(a: Packed, factor: Factor) -> Bounded:
+    """a, with the relative error of what stands apart from it: the rule in ``running_operators`` of this name."""
+    m, shape, size = a.model, a._shape, a._size
+    plan = PLANS[shape, factor.shape]
+    if plan is None or plan.shape != shape or not 2.0 * a.top <= m.safe:
+        return packed(multiply(m, a, factor))
+    known, data = a.data(), np.empty(4 * size)
+    data[: 3 * size] = known[: 3 * size]
+    bound = np.abs(known[2 * size : 3 * size], out=data[3 * size :]).reshape(shape)
+    if a.bound is not None:
+        bound += a.bound
+    bound *= factor.bound
+    if a.bound is not None:
+        bound += a.bound
+    result = Packed(m, shape, size, data, 2.0 * a.top)
+    result.floor = min(a.floor, 0.0)
+    return result
+
+
 def _divide(m: RoundingModel, a: Packed, b: Packed) -> Bounded:
     plan, top, root = PLANS[a._shape, b._shape], math.inf, 0.0
     if b._shape == () and b.bound is None:
@@ -354,6 +373,8 @@ def _directly(
     """An operator of packed numbers without the way through NumPy's dispatch."""
 
     def operator(a: Packed, b: Any) -> Any:
+        if type(b) is Factor and rule is _multiply and not swapped:
+            return _with_error_of(a, b)
         other = b if type(b) is Packed and b._data is not None else _operand(a.model, b)
         if other is None:
             return otherwise(a, b)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gradcheck.arithmetic import Bounded, packed, rounding_model
+from gradcheck.arithmetic.functions import apart
 from gradcheck.arithmetic.packed import Packed, compile_now, lift_small
 from gradcheck.arithmetic.running import lift_array
 from gradcheck.verdict.compare import worst_errors
@@ -34,6 +35,8 @@ MORE: dict[str, Callable[..., Any]] = {
     "x/r": lambda x, y, w, r, z: x / (r + 10.0),
     "x/(r² + 1)": lambda x, y, w, r, z: z / (r * r + 1.0),
     "3/(z² + 0.001)": lambda x, y, w, r, z: 3.0 / (z * z + 0.001),
+    "x·z/r, r apart": lambda x, y, w, r, z: x * z * apart(r + 10.0)[1] - x * apart(r - 20.0)[1],
+    "r/r, r apart": lambda x, y, w, r, z: (x + apart(r + 10.0)[0]) * apart(z + 10.0)[1],
     "reshaped": lambda x, y, w, r, z: (x * z).reshape(-1) * 1.5,
     "Σ of equal terms": lambda x, y, w, r, z: np.sum((x * 0.0 + 1.0) * 0.1 * r, axis=-1),
     "Σ of equal exact terms": lambda x, y, w, r, z: np.sum(np.broadcast_to(w[:1], x.shape), axis=-1),
