@@ -7,6 +7,7 @@ nothing but float64 (Windows, Apple's ARM) there is no wide carrier, and the bou
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from gradcheck.formats import FORMATS
 __all__ = [
     "CARRIER_BITS",
     "HAS_WIDE",
+    "IS_X87",
     "OWN_ROUNDOFF",
     "WIDE",
     "WIDE_PI",
@@ -36,6 +38,9 @@ OWN_ROUNDOFF = FORMATS["float64"].roundoff
 
 HAS_WIDE = CARRIER_BITS in (64, 113)
 """PowerPC's pairs of doubles, with 106 bits, round by no rule that a bound could be built on."""
+
+IS_X87 = CARRIER_BITS == 64 and np.dtype(WIDE).itemsize == 16 and platform.machine().lower() in ("x86_64", "amd64")
+"""Whether it is the format of the x87, computed by its instructions."""
 
 WIDE_ROUNDOFF = 2.0**-64
 """Unit roundoff of the wide carrier, or more than that."""

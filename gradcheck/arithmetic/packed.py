@@ -14,18 +14,16 @@ from __future__ import annotations
 
 import importlib
 import math
-import platform
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from gradcheck.arithmetic import ulps
-from gradcheck.arithmetic.carrier import CARRIER_BITS, WIDE
+from gradcheck.arithmetic.carrier import IS_X87, WIDE
 from gradcheck.arithmetic.model import RoundingModel
-from gradcheck.arithmetic.plans import PLANS, PLANS_OF_SUMS, Plan
+from gradcheck.arithmetic.plans import PLANS, PLANS_OF_SUMS, Plan, joined
 from gradcheck.arithmetic.protocol import Composite
 from gradcheck.arithmetic.running import TINY, Bounded, Factor, lift, lift_array, rounded_floor
 from gradcheck.arithmetic.running_operators import (
@@ -41,6 +39,7 @@ from gradcheck.arithmetic.running_operators import (
     top_of_scaled,
     top_of_sum,
 )
+from gradcheck.arithmetic.running_parts import ROUNDINGS, Error, reunited
 from gradcheck.arithmetic.running_reductions import sum_of, top_of_terms
 from gradcheck.arithmetic.running_sums import CERTAIN_TERMS, ORDERED_ELEMENTS, SAMPLED_ELEMENTS
 from gradcheck.arithmetic.tape import kernels
@@ -57,12 +56,6 @@ are looked at term by term, which NumPy does."""
 _lifted = 0
 
 
-@cache
-def _extended() -> bool:
-    """Whether the wide carrier is the x87's."""
-    return platform.machine().lower() in ("x86_64", "amd64") and CARRIER_BITS == 64 and np.dtype(WIDE).itemsize == 16
-
-
 _rules: Any = None
 """The compiled rules, once they are loaded; False where there are none."""
 
@@ -72,7 +65,7 @@ def compile_now() -> bool:
     global _lifted, _rules
     _lifted = LIFTED_BEFORE
     if _rules is None:
-        there = kernels() is not None and _extended()
+        there = kernels() is not None and IS_X87
         _rules = importlib.import_module("gradcheck.arithmetic.wide_kernels") if there else False
     return bool(_rules)
 
@@ -146,7 +139,7 @@ class Packed(Bounded):
     def data(self) -> Any:
         """Value and bound packed, of a number that NumPy computed."""
         if self._data is None:
-            self._data = _joined(self._value, self._bound, self._shape, self._size)
+            self._data = joined(self._value, self._bound, self._shape, self._size)
         return self._data
 
     def worst(self, got: np.ndarray) -> tuple[float, float] | None:
@@ -176,6 +169,10 @@ class Packed(Bounded):
 
     def __gradcheck_sum_over_batch__(self, axis: Any, keepdims: bool) -> Bounded:
         return self.summed(axis, keepdims, blocks=self.model.blocks)
+
+    def __gradcheck_reunited__(self, error: Any, x: Any, origin: Any, axes: Any) -> Any:
+        result = _reunited(self, error, x, origin) if axes is None and type(error) is Error else None
+        return packed(reunited(self, error, x, origin, axes)) if result is None else result
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         rule = RULES.get(ufunc)
@@ -208,15 +205,6 @@ def packed(number: Any, least: int | None = None) -> Any:
     kept._value, kept._bound, kept._magnitude = value, number.bound, number._magnitude
     kept.is_root, kept.floor = number.is_root, number.floor
     return kept
-
-
-def _joined(value: Any, bound: Any, shape: tuple[int, ...], size: int) -> np.ndarray:
-    data = np.empty((3 if bound is None else 4) * size)
-    data[: 2 * size].view(WIDE).reshape(shape)[...] = value
-    data[2 * size : 3 * size].reshape(shape)[...] = value
-    if bound is not None:
-        data[3 * size :].reshape(shape)[...] = bound
-    return data
 
 
 def _operand(model: RoundingModel, operand: Any) -> Packed | None:
@@ -304,6 +292,21 @@ def _with_error_of(a: Packed, factor: Factor) -> Bounded:
     result = Packed(m, shape, size, data, 2.0 * a.top)
     result.floor = min(a.floor, 0.0)
     return result
+
+
+def _reunited(y: Packed, error: Error, x: Any, origin: Any) -> Packed | None:
+    """``reunited`` of ``running_parts``; None where NumPy has to look at the numbers."""
+    m, one, two = y.model, _operand(y.model, x), _operand(y.model, origin)
+    if one is None or two is None or not error.top * (one.top + two.top) <= m.safe:
+        return None
+    plan, of_error = PLANS[one._shape, two._shape], PLANS[y._shape, error.shape]
+    if plan is None or of_error is None or not plan.shape == of_error.shape == y._shape:
+        return None
+    data, spread = np.empty(4 * y._size), np.ascontiguousarray(error.bound).ravel()
+    factor = ROUNDINGS * m.unit
+    peak = _rules.reunite(y.data(), one._data, two._data, spread, data, plan.table, of_error.table, factor)
+    top = y.top + peak
+    return Packed(m, y._shape, y._size, data, top) if top <= m.safe else None
 
 
 def _divide(m: RoundingModel, a: Packed, b: Packed) -> Bounded:

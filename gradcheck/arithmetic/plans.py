@@ -1,4 +1,4 @@
-"""How the shapes of operands meet in compiled rules for small arrays: as rows and columns (``packed``)."""
+"""How operands are packed for compiled rules of small arrays, and how their shapes meet: as rows and columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["MOST_COLUMNS", "NARROWEST", "PLANS", "PLANS_OF_SUMS", "Plan", "PlanOfSum"]
+from gradcheck.arithmetic.carrier import WIDE
+
+__all__ = ["MOST_COLUMNS", "NARROWEST", "PLANS", "PLANS_OF_SUMS", "Plan", "PlanOfSum", "joined"]
 
 Shape = tuple[int, ...]
 
@@ -101,3 +103,13 @@ def _planned_sum(shape: Shape, axis: Any, keepdims: bool) -> PlanOfSum | None:
         return None
     reduced = tuple(1 if a in axes else side for a, side in enumerate(shape) if keepdims or a not in axes)
     return PlanOfSum(reduced, math.prod(reduced), columns if by_row else rows, rows, columns, by_row)
+
+
+def joined(value: Any, bound: Any, shape: tuple[int, ...], size: int) -> np.ndarray:
+    """Value and bound, which broadcast to the shape, in one array (``wide_kernels``)."""
+    data = np.empty((3 if bound is None else 4) * size)
+    data[: 2 * size].view(WIDE).reshape(shape)[...] = value
+    data[2 * size : 3 * size].reshape(shape)[...] = value
+    if bound is not None:
+        data[3 * size :].reshape(shape)[...] = bound
+    return data

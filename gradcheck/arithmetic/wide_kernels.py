@@ -17,7 +17,7 @@ from gradcheck.arithmetic import extended as x87
 from gradcheck.arithmetic.extended import bits_of, number_of, pointer
 from gradcheck.arithmetic.kernels import SUM_STARTS, eight_sums
 
-__all__ = ["ADD", "DIVIDE", "MULTIPLY", "ROOT", "SCALE", "SUBTRACT", "combine", "sums", "widen", "worst"]
+__all__ = ["ADD", "DIVIDE", "MULTIPLY", "ROOT", "SCALE", "SUBTRACT", "combine", "reunite", "sums", "widen", "worst"]
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, ROOT, SCALE = range(6)
 
@@ -257,6 +257,32 @@ def sums(a: Any, data: Any, rows: int, columns: int, by_row: bool, factor: float
         data[2 * found + k], data[3 * found + k] = x87.narrow(to + 16 * k), e
         peak = max(peak, bits_of(totals[k] + e) & _MAGNITUDE)
     return np.nan if near > 1 else number_of(peak)
+
+
+@_compiled
+def reunite(y: Any, x: Any, origin: Any, error: Any, data: Any, plan: Any, of_error: Any, factor: float) -> float:
+    """Write y with ε·(x - origin) for each ε up to the error (``running_parts.reunited``); the largest of these.
+
+    plan: of x and origin, as of ``combine``; of_error: of y and the error; factor: what is rounded of ε·x and ε·origin.
+    """
+    rows, columns, size_x, size_o = plan[0], plan[1], plan[2], plan[5]
+    n, peak, to = rows * columns, np.int64(0), data.ctypes.data
+    has_p, has_q = len(x) > 3 * size_x, len(origin) > 3 * size_o
+    has_y = len(y) > 3 * n
+    at_x, at_o = x.ctypes.data, origin.ctypes.data
+    for k in range(n):
+        row, column = k // columns, k % columns
+        i, j = row * plan[3] + column * plan[4], row * plan[6] + column * plan[7]
+        place, column = k // of_error[1], k % of_error[1]
+        e = error[place * of_error[6] + column * of_error[7]]
+        p, q = x[3 * size_x + i] if has_p else 0.0, origin[3 * size_o + j] if has_q else 0.0
+        size = abs(x87.subtract(to + 16 * k, at_x + 16 * i, at_o + 16 * j))
+        farther = (abs(x[2 * size_x + i]) + p) + (abs(origin[2 * size_o + j]) + q)
+        more = e * (size + p + q + factor * farther)
+        data[3 * n + k] = (y[3 * n + k] if has_y else 0.0) + more
+        peak = max(peak, bits_of(more) & _MAGNITUDE)
+    data[: 3 * n] = y[: 3 * n]
+    return number_of(peak)
 
 
 @_compiled

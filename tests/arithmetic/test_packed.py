@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gradcheck.arithmetic import Bounded, packed, rounding_model
-from gradcheck.arithmetic.functions import apart
+from gradcheck.arithmetic.functions import apart, parted, reunited
 from gradcheck.arithmetic.packed import Packed, compile_now, lift_small
 from gradcheck.arithmetic.running import lift_array
 from gradcheck.verdict.compare import worst_errors
@@ -37,6 +37,8 @@ MORE: dict[str, Callable[..., Any]] = {
     "3/(z² + 0.001)": lambda x, y, w, r, z: 3.0 / (z * z + 0.001),
     "x·z/r, r apart": lambda x, y, w, r, z: x * z * apart(r + 10.0)[1] - x * apart(r - 20.0)[1],
     "r/r, r apart": lambda x, y, w, r, z: (x + apart(r + 10.0)[0]) * apart(z + 10.0)[1],
+    "z·x + r·x - r·w, r parted": lambda x, y, w, r, z: _united(x * z, r * (x - w), r, x, w),
+    "x·z + r·z - r·r, r parted": lambda x, y, w, r, z: _united(x, z * x, r, x * z, r),
     "reshaped": lambda x, y, w, r, z: (x * z).reshape(-1) * 1.5,
     "Σ of equal terms": lambda x, y, w, r, z: np.sum((x * 0.0 + 1.0) * 0.1 * r, axis=-1),
     "Σ of equal exact terms": lambda x, y, w, r, z: np.sum(np.broadcast_to(w[:1], x.shape), axis=-1),
@@ -47,6 +49,10 @@ MORE: dict[str, Callable[..., Any]] = {
 @pytest.fixture(autouse=True)
 def _few_elements_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "SMALLEST", 1)
+
+
+def _united(y: Any, more: Any, r: Any, x: Any, origin: Any) -> Any:
+    return reunited(y + more * 0.5, parted(r)[1], x, origin)
 
 
 def _outcomes(kind: str, shape: tuple[int, ...]) -> Iterator[tuple[str, Any, Any]]:
