@@ -6,9 +6,12 @@
     python benchmarks/modes.py --wall [--cases 60]          wall time of ``gradcheck verify --mode eager`` on two cores
 
 One process, one thread, processor time, least of several rounds, but for ``--wall``. ``over``: judging in all modes,
-without PyTorch's own time in them, over judging ``backward`` alone (to reach: 3). At the end: median and worst of it;
-in which oracle the time goes; and an estimate of ``gradcheck verify --mode eager`` in four dtypes on two cores: what a
-drawn case took in each family of modes, times the cases that a run has there (the few large ones take longer).
+without PyTorch's own time in them, over judging ``backward`` alone (to reach: 3); that is the whole of it, the drawing
+of inputs and PyTorch's run included. ``over judging``: over the judging of ``backward`` without these two, the strict
+reading. PyTorch's own time is that of ``run_case``: tensors are made in it, and memory is compared. Each family of
+modes has drawn cases of its own. At the end: median and worst; in which oracle the time goes; and an estimate of
+``gradcheck verify --mode eager`` in four dtypes on two cores: what a drawn case took in each family of modes, times the
+cases that a run has there (the few large ones take longer).
 """
 
 from __future__ import annotations
@@ -47,12 +50,13 @@ RUN_CASES, CORES = 60, 2
 
 @dataclass
 class Cost:
-    """Seconds of judging some drawn cases of an operation: in backward alone, in all modes, and PyTorch's own of these.
+    """Seconds of judging some drawn cases of an operation: in backward alone, in all modes, and PyTorch's own of each.
 
     by_oracle: of judging without PyTorch's; run: of a whole run of this dtype, by what these cases took.
     """
 
     alone: float
+    alone_own: float
     everything: float = 0.0
     own: float = 0.0
     cases: int = 0
@@ -62,6 +66,10 @@ class Cost:
     @property
     def over(self) -> float:
         return (self.everything - self.own) / self.alone
+
+    @property
+    def over_judging(self) -> float:
+        return (self.everything - self.own) / (self.alone - self.alone_own)
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
@@ -88,7 +96,7 @@ def judged(cases: list[Case]) -> None:
 def cost(operation: Reference, dtype: str, cases: int, rounds: int) -> Cost:
     """What so many drawn cases cost in each family of modes."""
     backward = [drawn_case(operation, dtype, 0, index) for index in range(cases)]
-    found = Cost(seconds(lambda: judged(backward), rounds))
+    found = Cost(seconds(lambda: judged(backward), rounds), seconds(lambda: ran(backward), rounds))
     for piece in drawn_pieces(operation, GROUPS["eager"], dtype, cases, 0):
         part = list(cases_of(piece))
         everything, own = seconds(lambda part=part: judged(part), rounds), seconds(lambda part=part: ran(part), rounds)
@@ -112,6 +120,7 @@ def costs(names: tuple[str, ...], dtype: str, cases: int, rounds: int) -> None:
         "PyTorch in these, ms",
         "3·backward + PyTorch",
         "over",
+        "over judging",
     )
     table = Table(*words, box=box.SIMPLE)
     found: dict[str, Cost] = {}
@@ -126,8 +135,9 @@ def costs(names: tuple[str, ...], dtype: str, cases: int, rounds: int) -> None:
             str(one.cases),
             *(f"{1e3 * part:.1f}" for part in parts),
             f"{one.over:.1f}{mark}",
+            f"{one.over_judging:.1f}",
         )
-    Console(width=120).print(table)
+    Console(width=140).print(table)
     summarise(found)
 
 
@@ -138,6 +148,8 @@ def summarise(found: dict[str, Cost]) -> None:
     within = sum(value <= MOST for value in over.values())
     print(f"over: median {statistics.median(over.values()):.1f}, worst {over[worst]:.1f} ({worst}); ", end="")
     print(f"{within} of {len(over)} within {MOST:.0f} × backward and PyTorch's own time")
+    strict = statistics.median(one.over_judging for one in found.values())
+    print(f"over the judging of backward, without inputs and PyTorch: median {strict:.1f}")
     total = sum(one.everything for one in found.values())
     shares = {"PyTorch": sum(one.own for one in found.values())}
     for one in found.values():
