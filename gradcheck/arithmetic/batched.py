@@ -134,8 +134,8 @@ class Batched(Composite):
     def __gradcheck_reciprocal_deviation__(self, mean: Batched, axes: tuple[int, ...], eps: Any) -> Batched:
         return Batched(reciprocal_deviation(self.content, mean.content, _moved(axes), eps))
 
-    def __gradcheck_shares_of_sum__(self, whole: Batched) -> tuple[Batched, Any]:
-        content, factor = shares_of_sum(self.content, whole.content)
+    def __gradcheck_shares_of_sum__(self, whole: Batched, kept: Any) -> tuple[Batched, Any]:
+        content, factor = shares_of_sum(self.content, whole.content, None if kept is None else kept.content)
         return Batched(content), factor if isinstance(factor, float) else Batched(factor)
 
     def __gradcheck_share_slope__(self, common: Any, g: Any, axis: int) -> Batched:

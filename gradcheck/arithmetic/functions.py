@@ -151,17 +151,18 @@ def expit_slope(g: Any, y: Any) -> Any:
     return g * (1.0 - y) * y if method is None else method(g)
 
 
-def shares_of_sum(e: Any, whole: Any) -> tuple[Any, Any]:
+def shares_of_sum(e: Any, whole: Any, kept: Any = None) -> tuple[Any, Any]:
     """e/``whole``, the shares that terms have in their sum, and a factor with the error of the sum, as of ``apart``.
 
-    Running error keeps beside the shares which part of their error they have from the terms, for ``share_slope``.
+    Running error keeps beside the shares which part of their error they have from the terms, for ``share_slope``. kept:
+    the terms that are divided, where those that were added up have been stored since.
     """
     method = _known(e, "__gradcheck_shares_of_sum__", whole)
     if method is not None:
-        pair: tuple[Any, Any] = method(whole)
+        pair: tuple[Any, Any] = method(whole, kept)
         return pair
     known, common = apart(whole)
-    return e / known, common
+    return (e if kept is None else kept) / known, common
 
 
 def einsum_up_to_shift(subscripts: str, a: Any, b: Any, axis: int) -> Any:
@@ -174,13 +175,16 @@ def einsum_up_to_shift(subscripts: str, a: Any, b: Any, axis: int) -> Any:
     return np.einsum(subscripts, a, b) if method is None else method(subscripts, b, axis)
 
 
-def shared(route: Callable[[Any, Any], Any], subscripts: str, y: Any, common: Any, e: Any, v: Any) -> Any:
-    """Σ y·common·v, the shares of v by ``subscripts``, as ``route`` computes it of e and v; without ``common`` there.
+def shared(subscripts: str, y: Any, common: Any, e: Any, v: Any, whole: Any = None) -> Any:
+    """Σ e·v by ``subscripts``, over ``whole`` if there is one: the shares y·common of v; without ``common`` in y.
 
     Running error knows that the shares add up to 1, so that an error of theirs meets the distance of v from the result.
     """
     method = _known(y, "__gradcheck_shared__", common, e, v)
-    return route(e, v) * common if method is None else method(route, subscripts, common, e, v)
+    if method is not None:
+        return method(subscripts, common, e, v, whole)
+    total = np.einsum(subscripts, e, v)
+    return (total if whole is None else total / whole) * common
 
 
 def share_slope(y: Any, common: Any, g: Any, axis: int) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,10 +39,10 @@ class Shares(Bounded):
         return kept if kept is self else Shares(kept, self.of_terms, self.of_sum)
 
 
-def shares_of_sum(e: Bounded, whole: Bounded) -> tuple[Bounded, Any]:
+def shares_of_sum(e: Bounded, whole: Bounded, kept: Any = None) -> tuple[Bounded, Any]:
     """e/whole without the error of ``whole``, the sum of e along some axis, and that error as a factor (``apart``)."""
     known, common = apart(whole)
-    shares = e / known
+    shares = (e if kept is None else kept) / known
     if not isinstance(shares, Bounded) or shares.size > MOST_ELEMENTS or e.bound is None or whole.bound is None:
         return shares, common
     size = whole.magnitude
@@ -106,15 +105,21 @@ def _rounding_of_sum(m: RoundingModel, sizes: Any, axis: int) -> Any:
     return np.sum(terms, axis=axis, keepdims=True).full_bound()
 
 
-def shared(y: Bounded, route: Callable[[Any, Any], Any], subscripts: str, common: Any, e: Any, v: Any) -> Any:
-    """Σ y·c·v, as ``route`` has it of e and v, but for c.
+def shared(y: Bounded, subscripts: str, common: Any, e: Any, v: Any, whole: Any = None) -> Any:
+    """Σ e·v, over ``whole`` if there is one, and times c: the shares y·c of v.
 
     In the words of ``share_slope`` the subject has Σ y'_j·(v_j + ν_j), that is o = Σ a·v and
 
         o·τ/(1 + τ) + c·Σ ε_j·(v_j - o) + c·Σ ρ_j·v_j + Σ y'_j·ν_j,
 
-    besides what the route rounds, which is the most for the largest operands. The smaller bound of the two counts.
+    besides what the products, their sum and the quotient round, which is the most for the largest operands. The smaller
+    bound of the two counts.
     """
+
+    def route(e: Any, v: Any) -> Any:
+        total: Any = np.einsum(subscripts, e, v)
+        return total if whole is None else total / whole
+
     plain = route(e, v) * common
     parts = (y, e, v, plain)
     if not isinstance(y, Shares) or not all(isinstance(part, Bounded) for part in parts):
@@ -136,7 +141,7 @@ def _most(common: Any) -> float:
 
 
 def _bound_of_shared(y: Shares, common: Any, v: Bounded, subscripts: str, o: Bounded) -> Any:
-    """All but what the route rounds."""
+    """All but what is rounded of the products."""
     inputs, output = subscripts.split("->")
     letters = "".join(sorted(set(inputs) - set(output) - {","}))
 

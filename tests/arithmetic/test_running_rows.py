@@ -6,7 +6,6 @@ does not, leaves the bound.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +54,7 @@ def attended(scores: Any, g: Any, v: Any) -> tuple[Any, Any]:
     """Slope and shared values of softmax, by the functions that references use."""
     e = np.exp(scores - np.max(scores, axis=-1, keepdims=True))
     y, common = shares_of_sum(e, np.sum(e, axis=-1, keepdims=True))
-    values = shared(functools.partial(np.einsum, SHARED), SHARED, y, common, y, v)
+    values = shared(SHARED, y, common, y, v)
     return share_slope(y, common, g, -1) * common, values
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -177,7 +176,7 @@ def _math(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
     e, total, _ = _exponentials(scores if mask is None else scores + mask)
     shares, common = shares_of_sum(e, total)
     weights = shares * common
-    value = shared(functools.partial(np.einsum, SHARED), SHARED, shares, common, shares, v)
+    value = shared(SHARED, shares, common, shares, v)
 
     def math_vjp(g: Any) -> Any:
         through = einsum_up_to_shift("nrlf,nsf->nrls", g, v, -2)
@@ -205,11 +204,8 @@ def _fused(q: Any, k: Any, v: Any, mask: Any, scale: Any) -> Any:
     scores = scores if mask is None else scores + mask
     e, total, top = _exponentials(scores)
     known, common = apart(total)
-
-    def route(e: Any, v: Any) -> Any:
-        return np.einsum(SHARED, stored(e), v) / known
-
-    value = shared(route, SHARED, shares_of_sum(e, total)[0], common, e, v)
+    kept = stored(e)
+    value = shared(SHARED, shares_of_sum(e, total, kept)[0], common, kept, v, known)
     log_total = top + np.log(known)
     saved = stored(value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -356,7 +355,7 @@ def _weighted(q: Any, k: Any, v: Any, mask: Any) -> Any:
         slope = row_slope * common
         return dq, np.einsum("nhls,nhld->nhsd", slope, scaled), np.einsum("nhls,nhld->nhsd", weights, g), slope
 
-    attended = shared(functools.partial(np.einsum, SHARED), SHARED, saved, common, saved, v)
+    attended = shared(SHARED, saved, common, saved, v)
     return attended, shares * common, weighted_vjp
 
 
