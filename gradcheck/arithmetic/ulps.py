@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.model import UPWARD, RoundingModel
+from gradcheck.arithmetic.model import RoundingModel
 from gradcheck.formats import Format
 
 __all__ = ["FEW", "binades", "elementary_error", "few", "half_ulps", "held_as_it_is", "with_rounding"]
@@ -85,14 +85,11 @@ def elementary_error(model: RoundingModel, name: str, sizes: Any) -> Any:
 def held_as_it_is(store: Format, value: Any, bound: Any) -> Any:
     """Where a number within ``bound`` of ``value`` is no farther from it once it has been rounded to ``store``: a mask.
 
-    A conversion rounds to the nearest number of the format (IEEE 754, 2019, clause 4.3), which never reverses an order:
-    where both ends of the interval become one number, which lies in it, so does all between them. A sigmoid of 0 is
-    stored as 1/2, whatever the last digits of a wider format were. bound: None where the number is exact. The ends are
-    taken farther out than their own rounding in float64 may move them.
+    A conversion rounds to the nearest number of the format (IEEE 754, 2019, clause 4.3): what is less than half the gap
+    to its neighbours away from a number that lies in the interval becomes that number. Below a power of two the gap is
+    half of that above, so a quarter of the gap is asked for, less what float64 rounds here. A sigmoid of 0 is stored as
+    1/2, whatever the last digits of a wider format were. bound: None where the number is exact.
     """
-    nearest = store.round(value)
-    if bound is None:
-        return nearest == value
-    reached = bound * UPWARD + np.abs(value) * 2.0**-51
-    one = (store.round(value + reached) == nearest) & (store.round(value - reached) == nearest)
-    return one & (np.abs(nearest - value) <= bound)
+    gap = store.ulp(value)
+    off = np.abs(np.rint(value / gap) * gap - value)
+    return off == 0.0 if bound is None else (off <= bound) & (off + bound < gap * 0.2499)
