@@ -31,6 +31,7 @@ from gradcheck.arithmetic.functions import (
     shares_of_sum,
     stored,
     ties_for_largest,
+    uncertain,
     unrounded,
 )
 from gradcheck.arithmetic.protocol import Composite
@@ -118,6 +119,9 @@ class Batched(Composite):
 
     def __gradcheck_detached__(self) -> Batched:
         return self._of(detached(self.content))
+
+    def __gradcheck_uncertain__(self) -> bool:
+        return uncertain(self.content)
 
     def __gradcheck_apart__(self) -> tuple[Batched, Any]:
         content, factor = apart(self.content)

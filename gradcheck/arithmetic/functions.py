@@ -15,7 +15,7 @@ __all__ = [
     "apart", "as_dtype", "as_dtype_of", "before_storing", "detached", "dtype_of", "einsum_up_to_shift", "expit_slope",
     "fixed", "guarded", "node", "number", "parted", "pi", "reciprocal_deviation", "reunited", "routed", "sgn",
     "share_slope", "shared", "shares_of_sum", "sharing", "sinc", "stored", "sum_over_batch", "ties_for_largest",
-    "unrounded", "written_over",
+    "uncertain", "unrounded", "written_over",
 ]  # fmt: skip
 
 
@@ -72,6 +72,13 @@ def detached(x: Any) -> Any:
     """``x``, of which no derivative is taken, as ``torch.Tensor.detach`` has it. Identity but for dual numbers."""
     method = getattr(x, "__gradcheck_detached__", None)
     return x if method is None else method()
+
+
+def uncertain(x: Any) -> bool:
+    """Whether the subject's ``x`` may be off, so that it pays to ask what errors have in common; False but in running
+    error."""
+    method = getattr(x, "__gradcheck_uncertain__", None)
+    return method is not None and bool(method())
 
 
 def apart(x: Any, size: int = 0) -> tuple[Any, Any]:

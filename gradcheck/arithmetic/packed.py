@@ -378,6 +378,8 @@ def _directly(
     def operator(a: Packed, b: Any) -> Any:
         if type(b) is Factor and rule is _multiply and not swapped:
             return _with_error_of(a, b)
+        if type(b) is float and b == 1.0 and rule is _multiply:
+            return a
         other = b if type(b) is Packed and b._data is not None else _operand(a.model, b)
         if other is None:
             return otherwise(a, b)

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gradcheck.arithmetic import ulps
 from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, float64_of, peak_of, size_of
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
-from gradcheck.arithmetic.ulps import FEW, held_as_it_is
 
 __all__ = ["Bounded", "Factor", "carried", "finish", "lift", "lift_array", "reach", "repair", "rounded_floor", "total"]
 
@@ -137,8 +137,8 @@ class Bounded(Composite):
         """held: what is a number of the format already, as far as it matters, is not rounded."""
         store = self.model.store
         bound = total(reach(self) * (store.roundoff * UPWARD) + store.smallest_subnormal, self.bound)
-        if held and self.value.size <= FEW:
-            stays = held_as_it_is(store, float64_of(self.value), self.bound)
+        if held and self.value.size <= ulps.FEW:
+            stays = ulps.held_as_it_is(store, float64_of(self.value), self.bound)
             bound = np.where(stays, 0.0 if self.bound is None else self.bound, bound)
         top = self.top * (1.0 + 2.0 * store.roundoff) + 2.0 * store.smallest_subnormal
         if not top <= store.largest:
@@ -169,6 +169,9 @@ class Bounded(Composite):
             known = known & (form.round(value) == value)
         bound = np.where(known, 0.0, self.full_bound())
         return Bounded(self.value, bound, self.model, self.top).at_least(self.floor)
+
+    def __gradcheck_uncertain__(self) -> bool:
+        return self.bound is not None
 
     def __gradcheck_apart__(self) -> tuple[Bounded, Any]:
         if self.bound is None:

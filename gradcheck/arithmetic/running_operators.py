@@ -255,7 +255,9 @@ def _directly(rule: Rule, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any
     def operator(a: Bounded, b: Any) -> Any:
         if type(b) is Bounded:
             return rule(a.model, a, b)
-        return rule(a.model, a, lift(b, a.model)) if type(b) in (int, float) else otherwise(a, b)
+        if type(b) not in (int, float):
+            return otherwise(a, b)
+        return a if b == 1 and rule is multiply else rule(a.model, a, lift(b, a.model))
 
     return operator
 

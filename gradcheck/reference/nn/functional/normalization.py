@@ -15,6 +15,7 @@ from gradcheck.arithmetic.functions import (
     reunited,
     stored,
     sum_over_batch,
+    uncertain,
 )
 from gradcheck.formats import format_named
 from gradcheck.reference.registry import reference
@@ -55,7 +56,9 @@ def layer_norm(
     batch = tuple(range(dims - len(normalized_shape)))
     n = math.prod(normalized_shape)
     mean = stored(np.sum(x, axis=axes, keepdims=True) / n)
-    rstd, common = apart(stored(reciprocal_deviation(x, mean, axes, eps)), np.size(x))
+    rstd, common, looked_at = stored(reciprocal_deviation(x, mean, axes, eps)), 1.0, uncertain(x)
+    if looked_at:
+        rstd, common = apart(rstd, np.size(x))
     normal = (x * rstd - mean * rstd) * common
     value = normal if weight is None else normal * weight
     value = value if bias is None else value + bias
@@ -66,7 +69,9 @@ def layer_norm(
         along_x = np.sum(scaled * x, axis=axes, keepdims=True)
         along_one = np.sum(scaled, axis=axes, keepdims=True)
         inner = reunited(along_one * mean - along_x, its_error, mean * ones, x * ones, axes)
-        slope, of_slope = parted(inner * rstd * rstd * rstd / n * common * common * common, np.size(x))
+        slope, of_slope = inner * rstd * rstd * rstd / n * common * common * common, None
+        if looked_at or its_error is not None:
+            slope, of_slope = parted(slope, np.size(x))
         level = reunited(along_one, its_error, ones, 0.0, axes) * rstd / n
         along = rstd * g if weight is None else rstd * g * weight  # in this order: g may be subnormal
         through = reunited(along + slope * x + (-slope * mean - level), of_slope, x, mean)
