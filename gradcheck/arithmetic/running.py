@@ -17,6 +17,7 @@ from gradcheck.arithmetic import ulps
 from gradcheck.arithmetic.carrier import OWN_ROUNDOFF, WIDE_PI, float64_of, peak_of, size_of
 from gradcheck.arithmetic.model import UPWARD, RoundingModel
 from gradcheck.arithmetic.protocol import Composite
+from gradcheck.errors import ContractError
 
 __all__ = ["Bounded", "Factor", "carried", "finish", "lift", "lift_array", "reach", "repair", "rounded_floor", "total"]
 
@@ -153,7 +154,10 @@ class Bounded(Composite):
         return Bounded(self.value, bound, self.model, self.top)
 
     def __gradcheck_routed__(self, other: Bounded) -> Bounded:
+        """Raises ContractError where no number is within both bounds: it is not the same one."""
         apart = np.where(self.value == other.value, 0.0, size_of(self.value - other.value))
+        if (apart > (self.full_bound() + other.full_bound()) * UPWARD).any():
+            raise ContractError("two routes of a formula to one number lead to two, farther apart than their errors")
         reached = (apart + other.full_bound()) * UPWARD
         own = self.full_bound()
         bound = np.where(np.isfinite(reached), np.maximum(own, reached), own)

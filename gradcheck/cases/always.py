@@ -45,6 +45,15 @@ ALWAYS: dict[str, tuple[str, ...]] = {
             "in_proj_weight=None, in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, "
             "times=0.5), out_proj_bias=None, q_proj_weight=ordinary(2, 2, times=0.5), k_proj_weight=ordinary(2, 2, "
             "times=0.5), v_proj_weight=ordinary(2, 2, times=0.5), static_k=None, static_v=None, "
+            "embed_dim_to_check=2, add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=True) "
+            "seed=1 cotangent=subnormal"
+        ),
+        (
+            "x=ordinary(2, 1, 2), key=ordinary(2, 1, 2), value=ordinary(2, 1, 2), key_padding_mask=None, "
+            "attn_mask=None, num_heads=1, need_weights=False, average_attn_weights=True, is_causal=False, "
+            "in_proj_weight=None, in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, "
+            "times=0.5), out_proj_bias=None, q_proj_weight=ordinary(2, 2, times=0.5), k_proj_weight=ordinary(2, 2, "
+            "times=0.5), v_proj_weight=ordinary(2, 2, times=0.5), static_k=None, static_v=None, "
             "embed_dim_to_check=2, add_zero_attn=False, dropout_p=0.0, training=True, "
             "use_separate_proj_weight=True) seed=1"
         ),
@@ -171,6 +180,12 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     ),
     "nn.TransformerDecoderLayer": (
         (
+            "x=ordinary(2, 1, 2), weights=ordinary(42, times=0.0625), memory=ties(2, 1, 2), tgt_mask=ordinary(2, 2), "
+            "memory_mask=ordinary(2, 2), tgt_key_padding_mask=ordinary(1, 2), memory_key_padding_mask=ordinary(1, "
+            "2), tgt_is_causal=False, nhead=1, dim_feedforward=1, activation='relu', layer_norm_eps=16.0, "
+            "batch_first=False, norm_first=True, bias=False) seed=12 cotangent=subnormal"
+        ),
+        (
             "x=ordinary(2, 1, 2), weights=ordinary(42, times=0.0625), memory=ties(2, 1, 2), "
             "tgt_mask=ordinary(2, 2), memory_mask=ordinary(2, 2), tgt_key_padding_mask=ordinary(1, 2), "
             "memory_key_padding_mask=ordinary(1, 2), tgt_is_causal=False, nhead=1, dim_feedforward=1, "
@@ -230,6 +245,12 @@ ALWAYS: dict[str, tuple[str, ...]] = {
             "bias_hh=None, hx=ordinary(2, 4, times=0.0), cx=ordinary(2, 4, times=0.0)) seed=1"
         ),
     ),
+    "nn.GRUCell": (
+        (
+            "x=ordinary(2, 3, times=0.0), weight_ih=ordinary(12, 3), weight_hh=ordinary(12, 4), "
+            "bias_ih=ordinary(12, times=0.0), bias_hh=ordinary(12, times=0.0), hx=ordinary(2, 4, times=0.0)) seed=1"
+        ),
+    ),
     "nn.GRU": (
         (
             "x=ordinary(1, 2, 4, times=0.0), weights=ordinary(63), h_0=ordinary(1, 2, 3, times=0.0), hidden_size=3, "
@@ -254,6 +275,13 @@ ALWAYS: dict[str, tuple[str, ...]] = {
         (
             "x=ordinary(8, 3, 2), running_mean=ordinary(3, times=0.0), running_var=positive(3), weight=ordinary(3), "
             "bias=ordinary(3), num_batches_tracked=1, momentum=0.1, eps=0.5, training=False) seed=0"
+        ),
+    ),
+    # Without a difference the variance's gradient is hardly rounded, and subnormal with a subnormal cotangent.
+    "nn.functional.gaussian_nll_loss": (
+        (
+            "x=ties(9, times=0.0), target=ties(9, times=0.0), var=positive(9), full=False, eps=1e-06, "
+            "reduction='none') seed=0 cotangent=subnormal"
         ),
     ),
     # Sums of one term, with subnormal cotangents: a weight's gradient that is subnormal, and hardly rounded.

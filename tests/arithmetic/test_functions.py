@@ -27,6 +27,7 @@ from gradcheck.arithmetic import (
 from gradcheck.arithmetic.batched import Batched
 from gradcheck.arithmetic.functions import routed, sinc, ties_for_largest
 from gradcheck.arithmetic.mask import Mask
+from gradcheck.errors import ContractError
 
 X = np.array([[1.0, -2.0], [0.0, math.nan]])
 
@@ -123,5 +124,8 @@ def test_a_number_by_two_routes_has_a_bound_that_holds_both() -> None:
     assert both.full_bound()[0] >= 0.5  # up to 1.5
     assert both.full_bound()[1:].tolist() == [0.5, 0.0, 0.1]  # where the other route overflows it is no excuse
     assert routed(2.0, 3.0) == 2.0
+    far = Bounded(np.array([1.5]), np.array([0.25]), SINGLE)
+    with pytest.raises(ContractError, match="two routes"):
+        routed(Bounded(np.array([1.0]), np.array([0.125]), SINGLE), far)
     assert np.array_equal(dual.tangent.full_bound(), both.full_bound())
     assert np.array_equal(together.content.full_bound(), both.full_bound())

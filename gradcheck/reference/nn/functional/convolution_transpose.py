@@ -119,11 +119,10 @@ def _transposed(
     counts, pads = np.shape(x)[-dims:], each(padding, dims)
     reached = zip(counts, stencil.steps, stencil.extents, each(output_padding, dims), strict=True)
     sides = tuple((count - 1) * step + extent + 1 + more for count, step, extent, more in reached)
-    inside = np.pad(
-        np.ones([side - 2 * pad for side, pad in zip(sides, pads, strict=True)], bool), [(p, p) for p in pads]
-    )
-    batch = x.reshape(-1, *np.shape(x)[-dims - 1 :])
     within = tuple(slice(pad, side - pad) for pad, side in zip(pads, sides, strict=True))
+    inside = np.zeros(sides, dtype=bool)
+    inside[within] = True
+    batch = x.reshape(-1, *np.shape(x)[-dims - 1 :])
     value = cut(stencil.transpose(batch, weight, bias, sides), within)
 
     def transposed_vjp(g: Any) -> dict[str, Any]:
