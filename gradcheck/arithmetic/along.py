@@ -199,10 +199,13 @@ def _reversed_product(a: Any, b: Any) -> Any:
     return b * a
 
 
-for _name, _factor in (("add", False), ("sub", False), ("mul", True)):
-    _dispatched = getattr(NDArrayOperatorsMixin, f"__{_name}__")
-    setattr(Along, f"__{_name}__", _directly(getattr(operator, _name), _dispatched, _factor))
-Along.__rmul__ = _directly(_reversed_product, NDArrayOperatorsMixin.__rmul__, factor=True)  # type: ignore[method-assign]
+for _name, _function, _factor in (
+    ("__add__", operator.add, False),
+    ("__sub__", operator.sub, False),
+    ("__mul__", operator.mul, True),
+    ("__rmul__", _reversed_product, True),
+):
+    setattr(Along, _name, _directly(_function, getattr(NDArrayOperatorsMixin, _name), _factor))
 for _name in ("__radd__", "__rsub__", "__truediv__", "__rtruediv__"):
     setattr(Along, _name, getattr(NDArrayOperatorsMixin, _name))
 

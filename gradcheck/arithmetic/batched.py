@@ -112,7 +112,7 @@ class Batched(Composite):
         return self._of(stored(self.content))
 
     def __gradcheck_before_storing__(self) -> Batched:
-        return Batched(before_storing(self.content))
+        return self._of(before_storing(self.content))
 
     def __gradcheck_fixed__(self) -> Batched:
         return self._of(fixed(self.content))

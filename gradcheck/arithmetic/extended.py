@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba.core
-import numba.core.cgutils
-import numba.extending
 from llvmlite import ir
 
+from gradcheck.arithmetic.compiler import build, intrinsic, types
+
 __all__ = [
-    "add", "bits_of", "chain", "divide", "less", "minus", "multiply", "narrow", "number_of", "pointer", "scale",
+    "add", "chain", "divide", "less", "minus", "multiply", "narrow", "scale",
     "size_less", "sqrt", "subtract", "widen",
 ]  # fmt: skip
 
-types: Any = numba.core.types
-build: Any = numba.core.cgutils
 
-
-class _Extended(ir.Type):  # type: ignore[misc]
+class _Extended(ir.Type):  # type: ignore[misc]  # llvmlite says nothing of its types
     """The x87's format of 80 bits, for which llvmlite has no name."""
 
     intrinsic_name = "f80"
@@ -40,29 +36,6 @@ class _Extended(ir.Type):  # type: ignore[misc]
 
 EXTENDED: Any = _Extended()
 DOUBLE = ir.DoubleType()
-
-
-def _intrinsic(function: Callable[..., Any]) -> Any:
-    """What compiled code may call, written in instructions of the compiler."""
-    return numba.extending.intrinsic(function)
-
-
-def _taken_as(result: Any, operand: Any, instruction: str, meaning: str) -> Any:
-    """What takes the bits of one type for another, by an instruction of the compiler that computes nothing."""
-
-    def taken(context: Any, operand_type: Any) -> Any:
-        def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return getattr(builder, instruction)(arguments[0], context.get_value_type(signature.return_type))
-
-        return result(operand), made
-
-    taken.__doc__ = meaning
-    return _intrinsic(taken)
-
-
-pointer = _taken_as(types.CPointer(types.float64), types.int64, "inttoptr", "The pointer to the float64 at an address.")
-bits_of = _taken_as(types.int64, types.float64, "bitcast", "The bits of a float64.")
-number_of = _taken_as(types.float64, types.int64, "bitcast", "The float64 of these bits.")
 
 
 def _at(builder: Any, address: Any) -> Any:
@@ -105,7 +78,7 @@ def _wide_operation(operands: str, meaning: str, compute: Callable[..., Any]) ->
 
     operation = (one, two, three, four)[len(operands) - 1]
     operation.__doc__ = meaning
-    return _intrinsic(operation)
+    return intrinsic(operation)
 
 
 def _wide(b: Any, number: Any) -> Any:

@@ -11,15 +11,12 @@ All but the outermost functions take addresses: references to arrays would be co
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
-import numba.core
-import numba.core.cgutils
-import numba.extending
 import numpy as np
 from llvmlite import ir
+
+from gradcheck.arithmetic.compiler import bits_of, build, compiled, intrinsic, number_of, pointer, taken_as, types
 
 __all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "eight_sums", "largest", "run"]
 
@@ -40,48 +37,12 @@ CODES = {name: code for name, code in globals().items() if name.isupper() and na
 SUM_STARTS = float(np.add.reduce(np.array([-0.0])))
 """What NumPy adds the first term to: 0.0, and -0.0 since 1.25."""
 
-types: Any = numba.core.types
-build: Any = numba.core.cgutils
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _compiled(function: F) -> F:
-    """The function compiled on its first call, and kept in a file beside this one, or in the user's cache folder."""
-    try:
-        return cast("F", numba.njit(cache=True, error_model="numpy")(function))
-    except RuntimeError:  # there is no folder that could be written to
-        return cast("F", numba.njit(error_model="numpy")(function))
+_integers = taken_as(types.CPointer(types.int64), types.int64, "inttoptr")
+_singles = taken_as(types.CPointer(types.float32), types.CPointer(types.float64), "bitcast")
+"""Pointers: to the int64 at an address, and to the float32 where one to a float64 points."""
 
 
-def _intrinsic(function: Callable[..., Any]) -> Any:
-    """What compiled code may call, written in instructions of the compiler."""
-    return numba.extending.intrinsic(function)
-
-
-def _taken_as(result: Any, operand: Any, instruction: str) -> Any:
-    """What takes the bits of one type for another, by an instruction of the compiler that computes nothing."""
-
-    def taken(context: Any, operand_type: Any) -> Any:
-        def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return getattr(builder, instruction)(arguments[0], context.get_value_type(signature.return_type))
-
-        return result(operand), made
-
-    return _intrinsic(taken)
-
-
-_pointer = _taken_as(types.CPointer(types.float64), types.int64, "inttoptr")
-_integers = _taken_as(types.CPointer(types.int64), types.int64, "inttoptr")
-_singles = _taken_as(types.CPointer(types.float32), types.CPointer(types.float64), "bitcast")
-"""Pointers: to the float64 and to the int64 at an address, and to the float32 where one to a float64 points."""
-
-_bits_of = _taken_as(types.int64, types.float64, "bitcast")
-_number_of = _taken_as(types.float64, types.int64, "bitcast")
-"""The bits of a float64, and the float64 of these bits."""
-
-
-@_intrinsic
+@intrinsic
 def _further(context: Any, pointer: Any) -> Any:
     """The pointer one tile further on: so the compiler knows that values and bounds of a register do not overlap."""
 
@@ -91,7 +52,7 @@ def _further(context: Any, pointer: Any) -> Any:
     return pointer(pointer), made
 
 
-@_intrinsic
+@intrinsic
 def eight_sums(context: Any, values: Any, bounds: Any, n: Any) -> Any:
     """Of n·8 numbers, n > 0, the sums of every eighth from the first on, from the second on, …: of the values, of their
     sizes and of the bounds, 24 in all.
@@ -131,7 +92,7 @@ TINY = 2.0**-1000
 ratio. For a power of two in the place of the bound BELOW_ONE is not needed: the product is exact."""
 
 
-@_compiled
+@compiled
 def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> None:
     """Largest |got - a| over the bound p once it is stored, and in ulps, of this tile and those before; d, e: scratch.
 
@@ -139,36 +100,36 @@ def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> 
     the format that ulps are counted in, how many of them a power of two has, and the bits of the two maxima so far,
     among which those of NaN are the largest.
     """
-    words, maxima = _pointer(constants), _integers(constants)
-    roundoff, least, normal, share = words[0], words[1], _bits_of(words[2]), 1.0 / words[3]
+    words, maxima = pointer(constants), _integers(constants)
+    roundoff, least, normal, share = words[0], words[1], bits_of(words[2]), 1.0 / words[3]
     ratio, ulp = maxima[4], maxima[5]
-    ratio_known, ulp_known, above, beyond = _number_of(ratio) * BELOW_ONE, _number_of(ulp), _LEAST, _LEAST
+    ratio_known, ulp_known, above, beyond = number_of(ratio) * BELOW_ONE, number_of(ulp), _LEAST, _LEAST
     for i in range(n):
         error = abs(got[i] - a[i])
         allowed = ((abs(a[i]) + p[i]) * roundoff + least) + p[i]
-        one = _number_of(max(_bits_of(a[i]) & _EXPONENT, normal)) * share
+        one = number_of(max(bits_of(a[i]) & _EXPONENT, normal)) * share
         d[i] = allowed
         e[i] = error
-        above = max(above, _bits_of(allowed * ratio_known - (error + TINY)) ^ _LEAST)
-        beyond = max(beyond, _bits_of(one * ulp_known - (error + TINY)) ^ _LEAST)
+        above = max(above, bits_of(allowed * ratio_known - (error + TINY)) ^ _LEAST)
+        beyond = max(beyond, bits_of(one * ulp_known - (error + TINY)) ^ _LEAST)
     if above > _EXPONENT ^ _LEAST:  # one is negative or NaN: a quotient, which takes longest, may be the largest yet
         for i in range(n):
-            ratio = max(ratio, _bits_of(e[i] / d[i]) & _MAGNITUDE)
+            ratio = max(ratio, bits_of(e[i] / d[i]) & _MAGNITUDE)
     if beyond > _EXPONENT ^ _LEAST:
         for i in range(n):
-            one = _number_of(max(_bits_of(a[i]) & _EXPONENT, normal)) * share
-            ulp = max(ulp, _bits_of(e[i] / one) & _MAGNITUDE)
+            one = number_of(max(bits_of(a[i]) & _EXPONENT, normal)) * share
+            ulp = max(ulp, bits_of(e[i] / one) & _MAGNITUDE)
     maxima[4], maxima[5] = ratio, ulp
 
 
-@_compiled
+@compiled
 def _at(places: int, place: int, row: int, start: int) -> Any:
     """The pointer to a place from a row and a column on."""
     words = _integers(places + 24 * place)
-    return _pointer(words[0] + row * words[1] + start * words[2])
+    return pointer(words[0] + row * words[1] + start * words[2])
 
 
-@_compiled
+@compiled
 def _step(
     step: int, places: int, constants: int, row: int, start: int, n: int, own: float, unit: float, eta: float
 ) -> None:  # fmt: skip
@@ -279,17 +240,17 @@ def _step(
             d[i] = v
             e[i] = abs(v) * unit + eta + p[i] / abs(b[i])
     elif code == SCALE_00:
-        factor = _pointer(constants)[words[4]]
+        factor = pointer(constants)[words[4]]
         for i in range(n):
             d[i] = a[i] * factor
     elif code == SCALE_01:
-        factor = _pointer(constants)[words[4]]
+        factor = pointer(constants)[words[4]]
         added = eta if abs(factor) < 1.0 else 0.0
         for i in range(n):
             d[i] = a[i] * factor
             e[i] = added
     elif code == SCALE_11:
-        factor = _pointer(constants)[words[4]]
+        factor = pointer(constants)[words[4]]
         added = eta if abs(factor) < 1.0 else 0.0
         for i in range(n):
             e[i] = p[i] * abs(factor) + added
@@ -302,7 +263,7 @@ def _step(
             e[i] = p[i]
             d[i] = -a[i]
     elif code == GROW:
-        growth = _pointer(constants)[words[4]]
+        growth = pointer(constants)[words[4]]
         for i in range(n):
             e[i] *= growth
     elif code == LOAD_SINGLE:
@@ -313,22 +274,22 @@ def _step(
         _worst(d, e, a, p, b, n, constants + 8 * words[4])
 
 
-@_compiled
+@compiled
 def _together(r: Any) -> float:
     """Eight partial sums added up as NumPy does."""
     return ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
 
 
-@_compiled
+@compiled
 def _leaf_sums(values: int, bounds: int, n: int) -> tuple[float, float, float]:
     """Σ value, Σ |value| and Σ bound of up to 128 numbers, each in eight partial sums, as NumPy adds them."""
     value = size = spread = SUM_STARTS
     done = 0
     if n >= 8:
         done = n - n % 8
-        sums = eight_sums(_pointer(values), _pointer(bounds), n // 8)
+        sums = eight_sums(pointer(values), pointer(bounds), n // 8)
         value, size, spread = _together(sums[:8]), _together(sums[8:16]), _together(sums[16:])
-    a, p = _pointer(values), _pointer(bounds)
+    a, p = pointer(values), pointer(bounds)
     for i in range(done, n):
         value += a[i]
         size += abs(a[i])
@@ -336,7 +297,7 @@ def _leaf_sums(values: int, bounds: int, n: int) -> tuple[float, float, float]:
     return value, size, spread
 
 
-@_compiled
+@compiled
 def _pairwise_sums(values: int, bounds: int, n: int, size: Any, rest: Any, left: Any) -> tuple[float, float, float]:
     """The same sums of any number beside one another in NumPy's order (``pairwise_sum`` in its loops of sums): half and
     half, down to 128. Without recursion, which numba does not bring back from a file: size and rest (64, int64) and
@@ -362,7 +323,7 @@ def _pairwise_sums(values: int, bounds: int, n: int, size: Any, rest: Any, left:
         rest[depth - 1] = 0
 
 
-@_compiled
+@compiled
 def run(
     steps: Any, once: int, per_row: int, places: Any, constants: Any, rows: int, columns: int, units: Any, lines: Any
 ) -> None:  # fmt: skip
@@ -384,13 +345,13 @@ def run(
                 _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta)
         for k in range(len(lines)):
             further = row * lines[k, 2]
-            values, bounds, sums = lines[k, 0] + further, lines[k, 1] + further, _pointer(lines[k, 3])
+            values, bounds, sums = lines[k, 0] + further, lines[k, 1] + further, pointer(lines[k, 3])
             total = _pairwise_sums(values, bounds, columns, size, rest, left)
             for part in range(3):
                 sums[part * rows + row] = SUM_STARTS + total[part]
 
 
-@_compiled
+@compiled
 def largest(numbers: Any) -> int:
     """The bits of the largest |number| of a flat array of float64, seen as int64; those of a NaN if there is one."""
     peak = np.int64(0)

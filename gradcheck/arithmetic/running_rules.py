@@ -86,17 +86,26 @@ Bounded.functions |= {
     np.ones_like: _filled(1.0),
 }
 Mask.functions[np.where] = mask_where
-# Bounded cannot have these as methods, which mypy would know: their rules stand upon it.
-Bounded.__gradcheck_sum_over_batch__ = lambda a, axis, keepdims: sum_of(a, axis, keepdims, blocks=a.model.blocks)  # type: ignore[attr-defined]
-Bounded.__gradcheck_ties_for_largest__ = ties_for_largest  # type: ignore[attr-defined]
-Bounded.__gradcheck_sinc__ = sinc  # type: ignore[attr-defined]
-Bounded.__gradcheck_einsum_up_to_shift__ = einsum_up_to_shift  # type: ignore[attr-defined]
-Bounded.__gradcheck_expit_slope__ = expit_slope  # type: ignore[attr-defined]
-Bounded.__gradcheck_reciprocal_deviation__ = reciprocal_deviation  # type: ignore[attr-defined]
-Bounded.__gradcheck_parted__ = parted  # type: ignore[attr-defined]
-Bounded.__gradcheck_reunited__ = reunited  # type: ignore[attr-defined]
-Bounded.__gradcheck_share_slope__ = share_slope  # type: ignore[attr-defined]
-Bounded.__gradcheck_shared__ = shared  # type: ignore[attr-defined]
-Bounded.__gradcheck_shares_of_sum__ = shares_of_sum  # type: ignore[attr-defined]
+
+
+def _sum_over_batch(a: Bounded, axis: Any, keepdims: bool) -> Bounded:
+    return sum_of(a, axis, keepdims, blocks=a.model.blocks)
+
+
+# Bounded cannot have these as methods: their rules stand upon it.
+for _name, _rule in {
+    "sum_over_batch": _sum_over_batch,
+    "ties_for_largest": ties_for_largest,
+    "sinc": sinc,
+    "einsum_up_to_shift": einsum_up_to_shift,
+    "expit_slope": expit_slope,
+    "reciprocal_deviation": reciprocal_deviation,
+    "parted": parted,
+    "reunited": reunited,
+    "share_slope": share_slope,
+    "shared": shared,
+    "shares_of_sum": shares_of_sum,
+}.items():
+    setattr(Bounded, f"__gradcheck_{_name}__", _rule)
 for _ufunc in (np.add, np.subtract, np.multiply, np.true_divide):
     Mask.ufuncs[_ufunc] = refuse_mask_arithmetic

@@ -7,36 +7,23 @@ same order: values by the x87 (``extended``), bounds in float64, compiled withou
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 
 from gradcheck.arithmetic import extended as x87
-from gradcheck.arithmetic.extended import bits_of, number_of, pointer
+from gradcheck.arithmetic.compiler import bits_of, compiled, number_of, pointer
 from gradcheck.arithmetic.kernels import SUM_STARTS, eight_sums
 
 __all__ = ["ADD", "DIVIDE", "MULTIPLY", "ROOT", "SCALE", "SUBTRACT", "combine", "reunite", "sums", "widen", "worst"]
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, ROOT, SCALE = range(6)
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _compiled(function: F) -> F:
-    """The function compiled on its first call, and kept in a file beside this one, or in the user's cache folder."""
-    try:
-        return cast("F", numba.njit(cache=True, error_model="numpy")(function))
-    except RuntimeError:  # there is no folder that could be written to
-        return cast("F", numba.njit(error_model="numpy")(function))
-
-
 _MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
 _EXPONENT = np.int64(0x7FF0000000000000)
 
 
-@_compiled
+@compiled
 def widen(numbers: Any, data: Any) -> float:
     """Make exact wide numbers of a flat array of float64; the largest |number|, NaN if one is."""
     peak, n, to = np.int64(0), len(numbers), data.ctypes.data
@@ -46,7 +33,7 @@ def widen(numbers: Any, data: Any) -> float:
     return number_of(peak)
 
 
-@_compiled
+@compiled
 def _rounding(few: bool, size: float, first: float, second: float, eta: float, c: Any) -> float:
     """``with_rounding`` of ``ulps``, of one element."""
     if few:
@@ -57,7 +44,7 @@ def _rounding(few: bool, size: float, first: float, second: float, eta: float, c
     return size * c[0] + eta + first + second
 
 
-@_compiled
+@compiled
 def _values(
     code: int, to: int, one: int, step_one: int, two: int, step_two: int, n: int, factor: float, narrow: Any
 ) -> None:  # fmt: skip
@@ -82,7 +69,7 @@ def _values(
             narrow[k] = x87.scale(to + 16 * k, one + step_one * k, factor)
 
 
-@_compiled
+@compiled
 def _spread(line: Any, step: int, scratch: Any, n: int) -> Any:
     """A line of n numbers: as it is, or of the same number throughout where the step is 0."""
     if step:
@@ -92,7 +79,7 @@ def _spread(line: Any, step: int, scratch: Any, n: int) -> Any:
     return scratch
 
 
-@_compiled
+@compiled
 def combine(
     code: int, a: Any, b: Any, data: Any, plan: Any, few: bool, constants: Any, floor: float, root: float, factor: float
 ) -> float:  # fmt: skip
@@ -166,13 +153,13 @@ def combine(
     return np.nan if bad else number_of(peak)
 
 
-@_compiled
+@compiled
 def _together(r: Any) -> float:
     """Eight partial sums added up as NumPy does."""
     return ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
 
 
-@_compiled
+@compiled
 def _plain_sums(sizes: Any, bounds: Any, n: int) -> tuple[float, float]:
     """The sums of n ≤ ``plans.MOST_COLUMNS`` sizes and bounds as NumPy adds them."""
     size, bound, done = SUM_STARTS, SUM_STARTS, 0
@@ -186,7 +173,7 @@ def _plain_sums(sizes: Any, bounds: Any, n: int) -> tuple[float, float]:
     return SUM_STARTS + size, SUM_STARTS + bound
 
 
-@_compiled
+@compiled
 def _wide_sum(to: int, first: int, n: int, parts: int) -> None:
     """The same of wide numbers, into an address; parts: that of 8 more."""
     done = n - n % 8
@@ -204,7 +191,7 @@ def _wide_sum(to: int, first: int, n: int, parts: int) -> None:
     x87.add(to, parts + 16, parts)
 
 
-@_compiled
+@compiled
 def _alike(x: Any, first: int, apart: int, n: int, total: float, roundoff: float) -> int:
     """Of the pairs of terms that ``seem_alike`` compares, how many are alike."""
     step = max(1, n // 32) * apart
@@ -217,7 +204,7 @@ def _alike(x: Any, first: int, apart: int, n: int, total: float, roundoff: float
     return found
 
 
-@_compiled
+@compiled
 def sums(a: Any, data: Any, rows: int, columns: int, by_row: bool, factor: float, roundoff: float, look: bool) -> float:
     """Write the sums along rows (of ``plans.MOST_COLUMNS`` at most) or along columns, with their bounds; no |sum| +
     bound is more than what comes back.
@@ -259,7 +246,7 @@ def sums(a: Any, data: Any, rows: int, columns: int, by_row: bool, factor: float
     return np.nan if near > 1 else number_of(peak)
 
 
-@_compiled
+@compiled
 def reunite(y: Any, x: Any, origin: Any, error: Any, data: Any, plan: Any, of_error: Any, factor: float) -> float:
     """Write y with ε·(x - origin) for each ε up to the error (``running_parts.reunited``); the largest of these.
 
@@ -285,7 +272,7 @@ def reunite(y: Any, x: Any, origin: Any, error: Any, data: Any, plan: Any, of_er
     return number_of(peak)
 
 
-@_compiled
+@compiled
 def worst(got: Any, a: Any, normal: float, ulp: float) -> tuple[float, float]:
     """The largest |got - value| over the bound, and in ulps: of the smallest ``normal``, and as a share of a power of
     two."""

@@ -90,15 +90,7 @@ def _observed(
             with applied(case.setting), prepared.untouched():
                 outputs = modes()[case.mode](altered(prepared.call()))
             synchronize(case.device)  # an error of a kernel surfaces here, not while results are read
-    except (
-        RuntimeError,
-        NotImplementedError,
-        ValueError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        AssertionError,
-    ) as error:
+    except _RAISED as error:
         words_of_torch = _first_line(str(error)) or type(error).__name__
         refused = isinstance(error, NotImplementedError) or _NO_KERNEL.search(str(error))
         outcome = "unsupported" if refused else "raises"
