@@ -33,6 +33,9 @@ __all__ = [
 MODES = GROUPS["eager"]
 """The modes of the table: all that do not compile."""
 
+LEFT_OUT = "Modes that compile take seconds a case and are not in this table: `gradcheck verify --mode compile`."
+"""What the page says of the other modes."""
+
 MARKS = {
     "agrees": "·",
     "known deviation": "D",
@@ -131,7 +134,7 @@ def _compared(found: Iterable[Cell]) -> Iterator[tuple[str, str, Cell]]:
 def markdown(found: list[Cell], title: str) -> str:
     """The table as a page: marks, then every cell that does not simply agree in words, then the claims."""
     lines = [f"# {title}", ""]
-    lines += [", ".join(f"{mark} {status}" for status, mark in MARKS.items()) + "."]
+    lines += [", ".join(f"{mark} {status}" for status, mark in MARKS.items()) + ".", "", LEFT_OUT]
     lines += ["", *(f"{number}. `{mode}`" for number, mode in enumerate(MODES, start=1)), ""]
     lines += ["| operation | " + " | ".join(str(number) for number, _ in enumerate(MODES, start=1)) + " |"]
     lines += ["|---|" + "---|" * len(MODES)]

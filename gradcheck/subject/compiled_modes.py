@@ -11,12 +11,12 @@ from gradcheck.subject.modes import Call, Tensors, mode, reverse
 __all__: list[str] = []
 
 
-def _compiled(call: Call, backend: str) -> Tensors:
+def _compiled(call: Call, backend: str, **options: bool) -> Tensors:
     """Backward of the compiled call. Compiled code of other calls is forgotten first: each case stands for itself."""
     torch._dynamo.reset()
     counters: Any = torch._dynamo.utils.counters
     counters.clear()
-    found = reverse(call, torch.compile(call.function, backend=backend))
+    found = reverse(call, torch.compile(call.function, backend=backend, options=options or None))
     call.notes.extend(f"graph break: {reason.splitlines()[0]}" for reason in counters["graph_break"])
     call.notes.extend(f"not compiled: {reason.splitlines()[0]}" for reason in counters["unimplemented"])
     return found
@@ -36,5 +36,5 @@ def compile_aot_eager(call: Call) -> Tensors:
 
 @mode("compile:inductor")
 def compile_inductor(call: Call) -> Tensors:
-    """Forward and backward as code that Inductor writes."""
-    return _compiled(call, "inductor")
+    """Forward and backward as code that Inductor writes; random numbers come from PyTorch's own generator."""
+    return _compiled(call, "inductor", fallback_random=True)

@@ -354,6 +354,32 @@ def test_a_graph_break_is_reported() -> None:
     assert not any(verdict.notes for verdict in judge_case(case))
 
 
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (
+            torch.nn.functional.dropout,
+            "nn.functional.dropout(x=ordinary(4), mask=mask(4, share=0.75), p=0.5, training=True)",
+        ),
+        (torch.nn.functional.rrelu, "nn.functional.rrelu(x=ordinary(4), slopes=inner(4), training=True)"),
+    ],
+    ids=["dropout", "rrelu"],
+)
+def test_what_draws_at_random_is_compiled_although_the_generators_around_it_are_not(
+    function: Callable[..., Any], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[Any] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        traced.extend(node.target for node in graph.graph.nodes)
+        return graph.forward
+
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda called, **_: compiler(called, backend=backend))
+    assert not bad("compile:eager", line=f"{line} seed=3 dtype=float64")
+    assert function in traced
+
+
 def test_a_line_that_only_announces_the_next_is_told_with_it() -> None:
     def refuses(x: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("backend='none' raised:\nValueError: no such view\nand more")

@@ -20,11 +20,15 @@ def _drawing(operation: Callable[..., Any], plain: Callable[..., Any]) -> Callab
     The seed follows from the case's own mask, so that cases differ and a case always draws the same.
     """
 
+    def drawn(x: torch.Tensor, **words: Any) -> torch.Tensor:
+        """In a function of its own, which is what ``torch.compile`` compiles: it cannot trace the generators around."""
+        return operation(x, **words)
+
     def call(x: torch.Tensor, *, mask: torch.Tensor, p: float, training: bool, **words: Any) -> dict[str, torch.Tensor]:
         with outside_transforms():
             seed = int(plain_of(mask).count_nonzero())
         with seeded(seed, x.device):
-            outputs = {"value": operation(x, p=p, training=training, **words)}
+            outputs = {"value": drawn(x, p=p, training=training, **words)}
         if training and 0.0 < p < 1.0:
             with seeded(seed, x.device), outside_transforms():
                 kept = plain(_ones_like(x), p, True) != 0.0

@@ -20,10 +20,15 @@ def rrelu(
     if not training:
         return torch.nn.functional.rrelu(x, training=False, **options)  # type: ignore[arg-type]
     with seeded(SEED, x.device):
-        value = torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]
+        value = _drawn(x, **options)
     lower, upper = options.get("lower", 0.125), options.get("upper", 1.0 / 3.0)
     with seeded(SEED, x.device), outside_transforms(), torch.no_grad():
         inner = plain_of(x)
         noise = torch.empty_like(inner, memory_format=torch.contiguous_format)
         torch.ops.aten.rrelu_with_noise(inner, noise, lower, upper, True)
     return {"value": value, "slopes": noise}
+
+
+def _drawn(x: torch.Tensor, **options: float) -> torch.Tensor:
+    """In a function of its own, which is what ``torch.compile`` compiles: it cannot trace the generators around."""
+    return torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]
