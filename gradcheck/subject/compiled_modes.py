@@ -11,7 +11,7 @@ from gradcheck.subject.modes import Call, Tensors, mode, reverse
 __all__: list[str] = []
 
 
-def _compiled(call: Call, backend: str, **options: bool) -> Tensors:
+def _compiled(call: Call, backend: str, **options: Any) -> Tensors:
     """Backward of the compiled call. Compiled code of other calls is forgotten first: each case stands for itself."""
     torch._dynamo.reset()
     counters: Any = torch._dynamo.utils.counters
