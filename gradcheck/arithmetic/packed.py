@@ -312,6 +312,8 @@ def _reunited(y: Packed, error: Error, x: Any, origin: Any) -> Packed | None:
 def _divide(m: RoundingModel, a: Packed, b: Packed) -> Bounded:
     plan, top, root = PLANS[a._shape, b._shape], math.inf, 0.0
     if b._shape == () and b.bound is None:
+        if b.is_root and a._shape == ():
+            return packed(divide(m, a, b))
         if is_power_of_two(b):
             return _scaled(m, a, 1.0 / float(b.value), divide, b)
         if b.value != 0.0:
@@ -327,7 +329,7 @@ def _divide(m: RoundingModel, a: Packed, b: Packed) -> Bounded:
 
 
 def _sqrt(m: RoundingModel, a: Packed) -> Bounded:
-    plan = PLANS[a._shape, a._shape]
+    plan = None if a._shape == () and a.bound is None else PLANS[a._shape, a._shape]  # the root of 4^k is exact
     result = None if plan is None else _combined(m, _rules.ROOT, a, a, plan, math.inf, a.floor)
     if result is None:
         return packed(sqrt(m, a))
@@ -339,7 +341,7 @@ def _sqrt(m: RoundingModel, a: Packed) -> Bounded:
 def _scaled(m: RoundingModel, a: Packed, factor: float, rule: Callable[..., Any], by: Packed) -> Bounded:
     """Multiplication by a power of two; ``rule`` and ``by`` say how NumPy does it."""
     top = top_of_scaled(m, a, factor)
-    if not top <= m.safe and abs(factor) > 1.0:
+    if (not top <= m.safe and abs(factor) > 1.0) or (a._shape == () and a.bound is None):
         return packed(rule(m, a, by))
     parts = 3 if a._data.size == 3 * a._size and abs(factor) >= 1.0 else 4
     result = _times(m, a, factor, parts, top)

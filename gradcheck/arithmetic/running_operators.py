@@ -63,7 +63,7 @@ def _scale(m: RoundingModel, a: Bounded, factor: float, value: Any) -> Bounded:
     size = abs(factor)
     bound = None if a.bound is None else a.bound * size
     known = a.nonnegative and factor > 0.0
-    if size < 1.0:
+    if size < 1.0 and not (bound is None and value.ndim == 0 and abs(value) >= m.work.smallest_normal):
         bound = np.float64(m.eta) if bound is None else bound + m.eta
     top = top_of_scaled(m, a, factor)
     if size > 1.0 and not top <= m.safe and not np.abs(value).max(initial=0.0) <= m.largest:
@@ -148,7 +148,8 @@ def _zero_times_infinity(a: Bounded, b: Bounded) -> Any:
 def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     """a/b; 1/√x may be one function of published accuracy."""
     value = a.value / b.value
-    if is_power_of_two(b):
+    one = a.bound is None and a.value.ndim == 0 and a.value == 1.0
+    if is_power_of_two(b) and not (one and b.is_root and m.reciprocal_root):
         return _scale(m, a, 1.0 / float(b.value), value)
     magnitude, spread = size_of(value), None
     if b.bound is not None:
@@ -159,7 +160,7 @@ def divide(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
     elif a.bound is not None:
         spread = a.bound / b.magnitude
     bound = with_rounding(m, magnitude, spread, eta=m.constants.eta)
-    if b.is_root and a.bound is None and a.value.ndim == 0 and a.value == 1.0:
+    if one and b.is_root:
         bound += magnitude * m.reciprocal_root
     top = math.inf
     if b.bound is None and b.value.ndim == 0 and b.value != 0.0:
@@ -228,9 +229,16 @@ def power(m: RoundingModel, a: Bounded, b: Bounded) -> Bounded:
 
 
 def sqrt(m: RoundingModel, a: Bounded) -> Bounded:
-    """√a, rounded once; of a number that is never negative (a sum of squares) it is never NaN, however small it is."""
+    """√a, rounded once; of a number that is never negative (a sum of squares) it is never NaN, however small it is.
+
+    Of 4^k, as the width of attention's heads may be, it is exact.
+    """
     value = np.sqrt(a.value)
     root = float64_of(value)
+    if a.bound is None and value.ndim == 0 and np.frexp(value)[0] == 0.5 and value * value == a.value:
+        exact = Bounded(value, None, m, 2.0 * float(root)).at_least_zero(a.nonnegative)
+        exact.is_root = True
+        return exact
     spread = None
     if a.bound is not None:
         # |√x - √v| = |x - v|/(√x + √v) is at most δ/(√least + √v), x being least or more, and at most √δ.

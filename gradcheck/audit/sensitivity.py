@@ -21,7 +21,7 @@ from gradcheck.formats import FORMATS, format_named
 from gradcheck.reference.registry import Reference
 from gradcheck.verdict.judge import judge_against, stored_bound
 
-__all__ = ["PLACES", "SHARE", "sensitivities"]
+__all__ = ["PLACES", "SHARE", "of_one_trial", "sensitivities"]
 
 PLACES: dict[str, Callable[[float], Callable[[Scene], np.ndarray]]] = {"all": scaled, "largest": scaled_at_largest}
 """Where the output is off: every element of it, or the largest alone."""
@@ -88,7 +88,7 @@ def _of_one_seed(trials: Trials, shown: list[int], enough: dict[Key, float]) -> 
     for place in dict.fromkeys([*known, *range(len(trials.small))]):
         if enough and all(best.get(key, math.inf) <= limit for key, limit in enough.items()):
             break
-        for key, error in _of_one_trial(trials.small[place], best, enough):
+        for key, error in of_one_trial(trials.small[place], best, enough):
             if error < best.setdefault(key, math.inf):
                 best[key], places[key] = error, place
         if trials.reference.elementwise and max(best.values(), default=math.inf) <= 1.0:
@@ -96,7 +96,8 @@ def _of_one_seed(trials: Trials, shown: list[int], enough: dict[Key, float]) -> 
     return best, places
 
 
-def _of_one_trial(trial: Trial, best: dict[Key, float], enough: dict[Key, float]) -> Iterator[tuple[Key, float]]:
+def of_one_trial(trial: Trial, best: dict[Key, float], enough: dict[Key, float]) -> Iterator[tuple[Key, float]]:
+    """The smallest errors that one case reports, as far as they are below ``best`` and above ``enough``."""
     if not trial.ran:
         return
     for output, place in product(trial.observed.outputs, PLACES):

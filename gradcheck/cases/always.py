@@ -1,7 +1,7 @@
 """Cases that every run judges besides those it draws: where a fault would show that drawn cases seldom meet.
 
 Each was found by a mutant of a formula, or a tampered output, that survived ``gradcheck audit``. They are lines as
-``gradcheck replay`` takes them; their dtype is that of the run.
+``gradcheck replay`` takes them; their dtype is that of the run. Those in which small errors show stand in ``tight.py``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradcheck.cases.case import Case, parse_case
+from gradcheck.cases.tight import TIGHT
 
 __all__ = ["ALWAYS", "always_judged"]
 
@@ -303,5 +304,5 @@ ALWAYS: dict[str, tuple[str, ...]] = {
 
 def always_judged(operation: str, dtype: str) -> Iterator[Case]:
     """The cases of an operation in a dtype, in mode ``backward``."""
-    for line in ALWAYS.get(operation, ()):
+    for line in (*ALWAYS.get(operation, ()), *(line for _, line in TIGHT.get(operation, ()))):
         yield parse_case(f"{operation}({line} dtype={dtype}")

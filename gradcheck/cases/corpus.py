@@ -67,8 +67,8 @@ def corpus(operation: Reference, dtype: str, cases: int, seed: int, mode: str = 
 
     These are: one number throughout, for elementwise operations (the same result wherever it stands), and in 16-bit
     dtypes all 65,536 of them; and values near the kinks, with every option of every hyperparameter; and plain
-    cases, in every layout and of a large size; and those of ``always.py``. In other modes than backward they are the
-    plain cases, if any.
+    cases, in every layout and of a large size; and those of ``always.py`` and ``tight.py``. In other modes than
+    backward they are the plain cases, if any.
     """
     yield from (case.on(mode=mode) for case in _fixed(operation, dtype, seed, mode))
     for index in range(cases):

@@ -256,6 +256,20 @@ def test_a_power_of_two_costs_no_rounding(factor: float) -> None:
     assert bounds(f32(3.0, bound=[0.5]) * factor)[0] - 0.5 * abs(factor) <= F32.eta
 
 
+def test_the_root_of_a_power_of_four_is_exact_and_no_other() -> None:
+    model = rounding_model("float32")
+    for width, exact in ((4.0, True), (16.0, True), (0.25, True), (8.0, False), (9.0, False), (4.0 + 2.0**-20, False)):
+        scale = 1.0 / np.sqrt(lift(width, model))
+        assert (scale.bound is None) == exact
+        assert (np.sqrt(lift_array(np.array([width]), model)).bound > 0.0).all()
+
+
+def test_one_over_an_exact_root_may_still_be_one_function_that_rounds() -> None:
+    root = np.sqrt(lift(4.0, rounding_model("float32", "cuda")))
+    assert (1.0 / root).bound > 0.0
+    assert (3.0 / root).bound is None
+
+
 def test_what_moves_or_turns_a_number_keeps_its_error() -> None:
     x = f32(-3.0, 4.0, bound=[0.5, 0.25])
     for moved in (np.negative(x), np.positive(x), np.absolute(x)):

@@ -9,9 +9,11 @@ import pytest
 
 from gradcheck.audit.findings import AuditReport, Catch, Fate, Kill, OperationAudit, Sensitivity
 from gradcheck.audit.report import audit
-from gradcheck.audit.sensitivity import sensitivities
+from gradcheck.audit.sensitivity import PLACES, of_one_trial, sensitivities
 from gradcheck.audit.tamper import scaled, tampered
 from gradcheck.audit.trials import Trial, Trials
+from gradcheck.cases.always import always_judged
+from gradcheck.cases.tight import TIGHT
 from gradcheck.errors import ContractError
 from gradcheck.formats import FORMATS
 from gradcheck.reference.registry import reference_named, select
@@ -114,6 +116,16 @@ def test_the_sensitivity_of_a_sum_counts_by_the_root_of_its_length() -> None:
     assert any(line.roundoffs < line.per_root for line in found if line.output == "grad[bias]")
     assert any(line.roundoffs > line.per_root for line in found if line.output == "value")
     assert not Sensitivity("float32", "value", "all", 2.0, per_root=4.5).reached
+
+
+@pytest.mark.parametrize("name", TIGHT)
+def test_tight_cases_are_as_sensitive_as_they_say(name: str) -> None:
+    for (outputs, _), case in zip(TIGHT[name], list(always_judged(name, "float32"))[-len(TIGHT[name]) :], strict=True):
+        trial = Trial(reference_named(name), case, judge_against, load_ledger())
+        found = of_one_trial(trial, {}, {})
+        assert {verdict.status for verdict in trial.verdicts.values()} == {"agrees"}
+        per_root = {(output, place): error for (output, place, summed), error in found if summed}
+        assert all(per_root[output, place] <= 4.0 for output in outputs.split() for place in PLACES), per_root
 
 
 def test_bounds_of_one_grade_give_the_same_sensitivity(monkeypatch: pytest.MonkeyPatch) -> None:

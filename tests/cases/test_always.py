@@ -9,16 +9,23 @@ from gradcheck.cases.always import ALWAYS, always_judged
 from gradcheck.cases.case import parse_case
 from gradcheck.cases.corpus import fixed_cases
 from gradcheck.cases.inputs import arguments_of
+from gradcheck.cases.tight import TIGHT
 from gradcheck.reference.registry import reference_named
 
 
-@pytest.mark.parametrize("name", ALWAYS)
+@pytest.mark.parametrize("name", dict.fromkeys([*ALWAYS, *TIGHT]))
 def test_each_line_is_a_case_of_the_corpus_that_gives_every_argument(name: str) -> None:
     operation = reference_named(name)
     for case in always_judged(name, "float32"):
         assert case in fixed_cases(operation, "float32", 0, "backward")
         assert parse_case(str(case)) == case
         assert {argument for argument, _ in case.arguments} >= set(operation.hyperparameters)
+
+
+def test_no_case_stands_twice() -> None:
+    for name in dict.fromkeys([*ALWAYS, *TIGHT]):
+        cases = list(always_judged(name, "float32"))
+        assert len(set(cases)) == len(cases), name
 
 
 def test_an_operation_without_such_cases_has_none() -> None:
