@@ -54,7 +54,7 @@ TIGHT: dict[str, tuple[tuple[str, str], ...]] = {
     # keys come from the weights of attention alone.
     "nn.functional.multi_head_attention_forward": (
         (
-            "attn_output_weights grad[attn_mask] grad[key_padding_mask] grad[in_proj_weight] grad[out_proj_weight]",
+            "attn_output_weights grad[attn_mask] grad[key_padding_mask] grad[out_proj_weight]",
             (
                 "x=ties(3, 1, 4), key=None, value=None, key_padding_mask=signs(1, 3, times=0.0), "
                 "attn_mask=ordinary(3, 3, times=0.0625), num_heads=1, need_weights=True, average_attn_weights=False, "
@@ -99,6 +99,18 @@ TIGHT: dict[str, tuple[tuple[str, str], ...]] = {
                 "times=0.0625), k_proj_weight=positive(4, 4, times=0.5), v_proj_weight=ordinary(4, 4), static_k=None, "
                 "static_v=None, embed_dim_to_check=4, add_zero_attn=False, dropout_p=0.0, training=True, "
                 "use_separate_proj_weight=True) seed=26 cotangent=integers"
+            ),
+        ),
+        (
+            "grad[q_proj_weight]",
+            (
+                "x=integers(1, 1, 4), key=ordinary(3, 1, 4, times=0.0625), value=ordinary(3, 1, 4), "
+                "key_padding_mask=None, attn_mask=None, num_heads=1, need_weights=True, average_attn_weights=False, "
+                "is_causal=False, in_proj_weight=None, in_proj_bias=None, bias_k=None, bias_v=None, "
+                "out_proj_weight=ordinary(4, 4, times=0.0), out_proj_bias=None, q_proj_weight=ordinary(4, 4, "
+                "times=0.0625), k_proj_weight=ordinary(4, 4, times=0.0625), v_proj_weight=ordinary(4, 4), "
+                "static_k=None, static_v=None, embed_dim_to_check=4, add_zero_attn=False, dropout_p=0.0, "
+                "training=True, use_separate_proj_weight=True) seed=2"
             ),
         ),
         (
@@ -157,6 +169,18 @@ TIGHT: dict[str, tuple[tuple[str, str], ...]] = {
                 "tgt_key_padding_mask=integers(1, 2, times=0.0), memory_key_padding_mask=positive(1, 4), "
                 "tgt_is_causal=False, nhead=1, dim_feedforward=1, activation='relu', layer_norm_eps=16.0, "
                 "batch_first=False, norm_first=True, bias=False) seed=13 cotangent=repeated"
+            ),
+        ),
+    ),
+    # As the decoder, with six keys.
+    "nn.TransformerEncoderLayer": (
+        (
+            "grad[src_mask] grad[src_key_padding_mask]",
+            (
+                "x=ties(6, 1, 2, times=0.5), weights=integers(24, times=0.0625), src_mask=signs(6, 6, times=0.0), "
+                "src_key_padding_mask=positive(1, 6, times=0.0625), is_causal=False, nhead=1, dim_feedforward=1, "
+                "activation='relu', layer_norm_eps=16.0, batch_first=False, norm_first=True, bias=False) seed=30 "
+                "cotangent=repeated"
             ),
         ),
     ),
