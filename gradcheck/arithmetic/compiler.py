@@ -13,7 +13,7 @@ import numba.core
 import numba.core.cgutils
 import numba.extending
 
-__all__ = ["bits_of", "build", "compiled", "intrinsic", "number_of", "pointer", "taken_as", "types"]
+__all__ = ["bits_of", "build", "compiled", "intrinsic", "number_of", "pointer", "taken_as", "types", "widest_vectors"]
 
 types: Any = numba.core.types
 build: Any = numba.core.cgutils
@@ -50,3 +50,19 @@ def taken_as(result: Any, operand: Any, instruction: str, meaning: str = "") -> 
 pointer = taken_as(types.CPointer(types.float64), types.int64, "inttoptr", "The pointer to the float64 at an address.")
 bits_of = taken_as(types.int64, types.float64, "bitcast", "The bits of a float64.")
 number_of = taken_as(types.float64, types.int64, "bitcast", "The float64 of these bits.")
+
+
+@intrinsic
+def widest_vectors(context: Any) -> Any:
+    """Have the loops of the function that calls this take vectors of 512 bits where the processor has them.
+
+    The compiler prefers 256 bits, lest the processor slow down for a few wide ones; these loops do little else, and
+    what they wait for is the nearest cache.
+    """
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        # llvmlite knows no such attribute, and refuses what it does not know.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), made

@@ -33,6 +33,7 @@ from gradcheck.arithmetic.running_operators import (
 )
 from gradcheck.arithmetic.running_reductions import reduced_size, sum_of, top_of_terms
 from gradcheck.arithmetic.tape import Noted, Tape, kernels
+from gradcheck.recent import Recent
 
 __all__ = ["DEFERRED_ELEMENTS", "Deferred", "deferred", "kernels", "lift_large"]
 
@@ -52,8 +53,17 @@ def lift_large(array: np.ndarray, model: RoundingModel) -> Bounded:
         return lift_array(array, model)
     if model.least or model.narrows or not array.flags.c_contiguous:
         return deferred(lift_array(array, model))
-    top = float(np.int64(kernels().largest(array.reshape(-1).view(np.int64))).view(np.float64))
+    top = _peak(array) if array.flags.writeable else _peaks.get(id(array), lambda: (_peak(array), array))[0]
     return deferred(Bounded(array, None, model, top if top <= model.largest else math.inf))
+
+
+_peaks: Recent[tuple[float, np.ndarray]] = Recent(8)
+"""Of the last arrays that nobody can write to: each grade and each mode lifts them again."""
+
+
+def _peak(array: np.ndarray) -> float:
+    """The largest size of its numbers, NaN if one is."""
+    return float(np.int64(kernels().largest(array.reshape(-1).view(np.int64))).view(np.float64))
 
 
 class Deferred(Bounded):

@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from gradcheck.arithmetic.compiler import bits_of, build, compiled, intrinsic, number_of, pointer, taken_as, types
+from gradcheck.arithmetic.compiler import (
+    bits_of,
+    build,
+    compiled,
+    intrinsic,
+    number_of,
+    pointer,
+    taken_as,
+    types,
+    widest_vectors,
+)  # fmt: skip
 
 __all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "eight_sums", "largest", "run"]
 
@@ -137,6 +147,7 @@ def _step(
 
     step, places and constants are addresses: of arrays, references would be counted.
     """
+    widest_vectors()
     words = _integers(step)
     code = words[0]
     d, a, b = _at(places, words[1], row, start), _at(places, words[2], row, start), _at(places, words[3], row, start)

@@ -55,7 +55,6 @@ are looked at term by term, which NumPy does."""
 
 _lifted = 0
 
-
 _rules: Any = None
 """The compiled rules, once they are loaded; False where there are none."""
 
@@ -79,15 +78,9 @@ def lift_small(array: np.ndarray, model: RoundingModel, beside: int = 0) -> Boun
     _lifted += 1
     if _lifted <= LIFTED_BEFORE or not (_rules or compile_now()):
         return lift_array(array, model)
-    if (
-        max(array.size, beside) < SMALLEST
-        or not array.size
-        or model.least
-        or model.narrows
-        or array.dtype != np.float64
-    ):
+    size, altered = array.size, model.least or model.narrows
+    if altered or not size or max(size, beside) < SMALLEST or array.dtype != np.float64:
         return lift_array(array, model)
-    size = array.size
     data = np.empty(3 * size)
     top = _rules.widen(array.ravel(), data)
     return Packed(model, array.shape, size, data, top if top <= model.largest else math.inf)
@@ -96,7 +89,7 @@ def lift_small(array: np.ndarray, model: RoundingModel, beside: int = 0) -> Boun
 class Packed(Bounded):
     """A number whose value and bound, if it has one, are packed into one array: see ``wide_kernels``."""
 
-    __slots__ = ("_bound", "_data", "_shape", "_size", "_value")
+    __slots__ = ("_bound", "_data", "_power", "_shape", "_size", "_value")
 
     def __init__(self, model: RoundingModel, shape: tuple[int, ...], size: int, data: Any, top: float) -> None:
         self.model = model
@@ -109,6 +102,7 @@ class Packed(Bounded):
         self._data = data
         self._value: Any = None
         self._bound: Any = None
+        self._power: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,6 +135,16 @@ class Packed(Bounded):
         if self._data is None:
             self._data = joined(self._value, self._bound, self._shape, self._size)
         return self._data
+
+    def __neg__(self) -> Bounded:
+        self.data()
+        return _negative(self.model, self)
+
+    def power_of_two(self) -> float:
+        """The number itself if it is exact and ±2^k, and 0 if not: looked at once, since hyperparameters are kept."""
+        if self._power is None:
+            self._power = float(self.value) if self._size == 1 and is_power_of_two(self) else 0.0
+        return self._power
 
     def worst(self, got: np.ndarray) -> tuple[float, float] | None:
         """The largest |got - value| over the bound, and in ulps; None where NumPy has to look at special numbers, or
@@ -260,10 +264,10 @@ def _subtract(m: RoundingModel, a: Packed, b: Packed) -> Bounded:
 
 
 def _multiply(m: RoundingModel, a: Packed, b: Packed) -> Bounded:
-    if b._size == 1 and is_power_of_two(b):
-        return _scaled(m, a, float(b.value), multiply, b)
-    if a._size == 1 and is_power_of_two(a):
-        return _scaled(m, b, float(a.value), multiply, a)
+    if b._size == 1 and b.power_of_two():
+        return _scaled(m, a, b.power_of_two(), multiply, b)
+    if a._size == 1 and a.power_of_two():
+        return _scaled(m, b, a.power_of_two(), multiply, a)
     plan, one, two = PLANS[a._shape, b._shape], a, b
     if plan is not None and plan.size > ulps.FEW and (b._data.size == 3 * b._size or b._size > a._size):
         plan, one, two = PLANS[b._shape, a._shape], b, a
@@ -314,8 +318,8 @@ def _divide(m: RoundingModel, a: Packed, b: Packed) -> Bounded:
     if b._shape == () and b.bound is None:
         if b.is_root and a._shape == ():
             return packed(divide(m, a, b))
-        if is_power_of_two(b):
-            return _scaled(m, a, 1.0 / float(b.value), divide, b)
+        if b.power_of_two():
+            return _scaled(m, a, 1.0 / b.power_of_two(), divide, b)
         if b.value != 0.0:
             top = top_of_quotient(m, a, b)
     elif b.is_root and a._shape == () and a.bound is None and a.value == 1.0:

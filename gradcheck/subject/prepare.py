@@ -26,6 +26,7 @@ from gradcheck.subject.tensors import (
     dtype_name,
     elements_of,
     memory_of,
+    numbers_in,
     stacked,
     to_tensor,
     torch_value,
@@ -45,6 +46,10 @@ def modes() -> dict[str, Mode]:
     return MODES
 
 
+MANY_BYTES = 1 << 16
+"""So many bytes of a tensor are not copied, to be compared with afterwards: those that it was made of are."""
+
+
 class Prepared:
     """The tensors of a case, and what calls the operation on them.
 
@@ -61,10 +66,10 @@ class Prepared:
         self.wrong: list[str] = []
         self._subject = subject
         self._newer = lacking_defaults(operation, arguments)
-        self._given: list[tuple[str, torch.Tensor, int, np.ndarray | None, bytearray]] = []
+        self._given: list[tuple[str, torch.Tensor, int, np.ndarray | None, bytearray | np.ndarray]] = []
         self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
         for name in (name for name, value in arguments.items() if isinstance(value, np.ndarray)):
-            self.given(name, self._tensors[name])
+            self.given(name, self._tensors[name], arguments[name])
         self._leaves = operation.differentiable_in(arguments)
 
     def call(self) -> Call:
@@ -73,7 +78,7 @@ class Prepared:
             function=lambda leaves: self._outputs(self._tensors | leaves),
             leaves={name: self._tensors[name] for name in self._leaves},
             aux=self.operation.aux,
-            cotangent=lambda end, value: self.given(f"the cotangent of {end}", _cotangent(self.case, end, value)),
+            cotangent=lambda end, value: self.given(f"the cotangent of {end}", *_cotangent(self.case, end, value)),
             tangent=lambda name: self.given(
                 f"the direction of {name}", _direction(self.case, name, self.arguments[name])
             ),
@@ -88,13 +93,21 @@ class Prepared:
         """Named outputs of the operation on other tensors or hyperparameters."""
         return self._outputs(self._tensors | tensors)
 
-    def given(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """The tensor, which is given to PyTorch under that name; its bits are kept, to be looked at afterwards."""
+    def given(self, name: str, tensor: torch.Tensor, array: np.ndarray | None = None) -> torch.Tensor:
+        """The tensor, which is given to PyTorch under that name; its bits are kept, to be looked at afterwards.
+
+        array: what it was made of, whose own bits are kept where they are many.
+        """
         # Of the memory: an array of one whole number (bfloat16's bits) would be how many zeros there are to be.
         with outside_transforms():
             memory = memory_of(tensor)
-            bits = bytearray((elements_of(tensor) if memory is None else memory).data)
-            self._given.append((name, tensor, 0 if memory is None else tensor.detach().data_ptr(), memory, bits))
+            place = 0 if memory is None else tensor.detach().data_ptr()
+            bits: bytearray | np.ndarray
+            if memory is not None and array is not None and memory.nbytes >= MANY_BYTES and memory.dtype.kind == "f":
+                bits = numbers_in(array, memory.dtype)
+            else:
+                bits = bytearray((elements_of(tensor) if memory is None else memory).data)
+            self._given.append((name, tensor, place, memory, bits))
         return tensor
 
     @contextmanager
@@ -112,7 +125,7 @@ class Prepared:
         for name, tensor, place, memory, bits in self._given:
             if memory is None or tensor.detach().data_ptr() != place:
                 memory = elements_of(tensor)
-            if bits != memory.data:  # memory with memory, without a copy
+            if not _same(memory, bits):
                 raise RuntimeError(f"{name} was modified")
 
     def _outputs(self, tensors: dict[str, Any]) -> Tensors:
@@ -185,7 +198,7 @@ class Batch:
             outputs = prepared.outputs_of({})
         cotangents = {
             name: prepared.given(
-                f"the cotangent of {name}", stacked([_cotangent(case, name, output) for case in self._cases])
+                f"the cotangent of {name}", stacked([_cotangent(case, name, output)[0] for case in self._cases])
             )
             for name, output in outputs.items()
             if name not in aux
@@ -216,16 +229,25 @@ class Batch:
         return found
 
 
+def _same(memory: np.ndarray, bits: bytearray | np.ndarray) -> bool:
+    """Whether memory holds these bits; the arrays are of one shape and dtype."""
+    if isinstance(bits, bytearray):
+        return bits == memory.data  # memory with memory, without a copy
+    whole = f"u{memory.itemsize}"
+    return np.array_equal(memory.view(whole), bits.view(whole))
+
+
 def _prepared(value: Any, case: Case) -> Any:
     if isinstance(value, np.ndarray):
         return to_tensor(value, case.dtype, case.device, case.layout)
     return torch_value(value)
 
 
-def _cotangent(case: Case, output: str, value: torch.Tensor) -> torch.Tensor:
+def _cotangent(case: Case, output: str, value: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
+    """The cotangent of an output, and the array that it is made of."""
     name = dtype_name(value)
     array = cotangent_of(case, tuple(value.shape), name, output)
-    return to_tensor(array, name, case.device, cotangent_words(case.cotangent)[1])
+    return to_tensor(array, name, case.device, cotangent_words(case.cotangent)[1]), array
 
 
 def _direction(case: Case, name: str, array: np.ndarray) -> torch.Tensor:

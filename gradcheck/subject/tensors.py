@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from gradcheck.cases.layouts import CONTIGUOUS, expanded_axis, misfit
+from gradcheck.recent import Recent
+from gradcheck.subject.seeding import outside_transforms
 
 __all__ = [
     "LAYOUTS",
@@ -18,6 +20,7 @@ __all__ = [
     "elements_of",
     "laid_out",
     "memory_of",
+    "numbers_in",
     "stacked",
     "to_array",
     "to_tensor",
@@ -120,9 +123,20 @@ def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contigu
     if device != "cpu" or form not in (torch.float64, torch.float32):
         return laid_out(torch.tensor(array, dtype=form, device=device), layout)
     # What torch.tensor does, in half the time: in memory of PyTorch's own, aligned as its kernels are used to.
-    tensor = torch.empty(array.shape, dtype=form)
-    tensor.numpy()[...] = array
+    with outside_transforms():
+        tensor = torch.empty(array.shape, dtype=form, device="cpu")
+        tensor.numpy()[...] = numbers_in(array, np.dtype(dtype))
     return laid_out(tensor, layout)
+
+
+_numbers: Recent[tuple[np.ndarray, np.ndarray]] = Recent(8)
+
+
+def numbers_in(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """The array in another format of NumPy; what nobody can write to is converted once, as long as it is in use."""
+    if array.dtype == dtype or array.flags.writeable:
+        return array.astype(dtype, copy=False)
+    return _numbers.get((id(array), dtype), lambda: (array.astype(dtype), array))[0]
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:

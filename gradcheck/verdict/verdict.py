@@ -32,7 +32,7 @@ class Witness:
     excess: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)  # never changed; frozen, it would take three times as long to make
 class Verdict:
     """One output judged. The ratios are worst errors over bounds (at most 1: as right as the dtype allows).
 

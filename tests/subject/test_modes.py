@@ -158,25 +158,26 @@ def test_a_modified_input_is_seen_in_every_mode(mode: str) -> None:
     assert ("x was modified" in words) == (mode != "inplace"), words
 
 
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
-def test_a_single_number_that_changed_is_a_modified_input(dtype: str) -> None:
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("shape", ["", "3, 30000"], ids=["one", "many"])  # of many, what they were made of is kept
+def test_a_single_number_that_changed_is_a_modified_input(dtype: str, shape: str) -> None:
     def writes(x: torch.Tensor) -> torch.Tensor:
         value = RELU(x)
-        x.detach().neg_()
+        x.detach().reshape(-1)[-1].neg_()
         return value
 
-    assert (
-        "x was modified"
-        in verdicts("backward", writes, f"nn.functional.relu(x=ordinary()) seed=1 dtype={dtype}")["value"][1]
-    )
+    line = f"nn.functional.relu(x=ordinary({shape})) seed=1 dtype={dtype}"
+    assert "x was modified" in verdicts("backward", writes, line)["value"][1]
+    assert verdicts("backward", RELU, line)["value"][0] == "agrees"
 
 
-def test_a_zero_that_lost_its_sign_is_a_modified_input() -> None:
+@pytest.mark.parametrize("shape", ["20", "30000"])
+def test_a_zero_that_lost_its_sign_is_a_modified_input(shape: str) -> None:
     def writes(x: torch.Tensor) -> torch.Tensor:
         x.detach().add_(0.0)
         return RELU(x)
 
-    line = "nn.functional.relu(x=special(20)) seed=3 dtype=float64"
+    line = f"nn.functional.relu(x=special({shape})) seed=3 dtype=float64"
     assert "x was modified" in verdicts("backward", writes, line)["value"][1]
 
 
@@ -199,8 +200,9 @@ class _Greedy(_Function):
 def test_a_modified_cotangent_is_seen() -> None:
     reverse = ("backward", "grad", "func.vjp", "checkpoint", "saved-tensor-hooks", "vmap:backward")
     for mode in reverse:
-        words = verdicts(mode, lambda x, **_: _Greedy.apply(x))["value"][1]
-        assert "the cotangent of value was modified" in words, f"{mode}: {words}"
+        for line in (LINE, "nn.functional.silu(x=ordinary(3, 3000)) seed=3 dtype=float64"):
+            words = verdicts(mode, lambda x, **_: _Greedy.apply(x), line)["value"][1]
+            assert "the cotangent of value was modified" in words, f"{mode}: {words}"
 
 
 def test_a_modified_direction_is_seen() -> None:

@@ -68,7 +68,9 @@ def layer_norm(
         scaled, ones = (given, 1.0) if weight is None else (given * weight, weight)
         along_x = np.sum(scaled * x, axis=axes, keepdims=True)
         along_one = np.sum(scaled, axis=axes, keepdims=True)
-        inner = reunited(along_one * mean - along_x, its_error, mean * ones, x * ones, axes)
+        inner = along_one * mean - along_x
+        if its_error is not None:  # whose two products are of all elements
+            inner = reunited(inner, its_error, mean * ones, x * ones, axes)
         slope, of_slope = inner * rstd * rstd * rstd / n * common * common * common, None
         if looked_at or its_error is not None:
             slope, of_slope = parted(slope, np.size(x))
