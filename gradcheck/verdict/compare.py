@@ -10,11 +10,11 @@ import numpy as np
 
 from gradcheck.arithmetic import Bounded, RoundingModel
 from gradcheck.arithmetic.carrier import peak_of, size_of
-from gradcheck.arithmetic.deferred import Deferred, deferred
+from gradcheck.arithmetic.deferred import Deferred, deferred, look_at
 from gradcheck.arithmetic.packed import Packed
 from gradcheck.formats import Format
 
-__all__ = ["Worst", "digest_of", "error_ratios", "stored_bound", "worst_errors"]
+__all__ = ["Worst", "digest_of", "error_ratios", "look_together", "stored_bound", "worst_errors"]
 
 CHUNK = 1 << 14
 """Elements that are compared at a time: what is needed of them stays in a core's cache."""
@@ -58,6 +58,18 @@ def worst_errors(got: np.ndarray, reference: Bounded, coarse: Bounded | None) ->
         bounds = [(model, bound if bound is None else bound[part]) for model, bound in grades]
         worst = [max(pair) for pair in zip(worst, _worst_of_chunk(flat[part], value[part], bounds), strict=True)]
     return Worst(*worst)
+
+
+def look_together(pairs: list[tuple[np.ndarray, Bounded]]) -> None:
+    """Before the worst errors of large arrays are asked for one by one: find those of one shape in one run."""
+    large = [(number, got) for got, number in pairs if isinstance(number, Deferred) and got.flags.c_contiguous]
+    alike = [
+        (number, got)
+        for number, got in large
+        if number.model is large[0][0].model and number.shape == got.shape == large[0][0].shape
+    ]
+    if len(alike) > 1:
+        look_at(alike)
 
 
 def _flat_bound(grade: Bounded) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from gradcheck.cases.inputs import arguments_of, cotangent_words
 from gradcheck.errors import MissingRuleError, choices
 from gradcheck.reference.registry import Reference, reference_named
 from gradcheck.subject.run import Observed, Operation, run_case
-from gradcheck.verdict.compare import Worst, digest_of, error_ratios, stored_bound, worst_errors
+from gradcheck.verdict.compare import Worst, digest_of, error_ratios, look_together, stored_bound, worst_errors
 from gradcheck.verdict.models import grades_of, is_small, model_of, output_dtypes
 from gradcheck.verdict.oracles import oracle_outputs
 from gradcheck.verdict.outputs import fact_verdict, verdict
@@ -76,6 +76,9 @@ def judge_against(
     notes = _place_notes(operation, case, observed)
     coarse = grades.get("coarse", {})
     with np.errstate(all="ignore"):
+        if not coarse:
+            known = ((name, number) for name, number in grades["agrees"].items() if name in observed.elements)
+            look_together([(observed.numbers(name), number) for name, number in known])
         verdicts = [
             _judge_output(
                 case, arguments, observed, name, reference, coarse.get(name), (*notes.get(name, ()), *observed.notes)

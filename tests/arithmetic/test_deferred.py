@@ -13,7 +13,7 @@ from gradcheck.arithmetic import Bounded, RoundingModel, deferred, rounding_mode
 from gradcheck.arithmetic.deferred import Deferred, kernels, lift_large
 from gradcheck.arithmetic.postponed import Summed
 from gradcheck.arithmetic.running import lift_array
-from gradcheck.verdict.compare import error_ratios, worst_errors
+from gradcheck.verdict.compare import error_ratios, look_together, worst_errors
 
 pytestmark = [
     pytest.mark.skipif(
@@ -207,6 +207,30 @@ def test_the_worst_error_is_that_of_numpy(kind: str, model: str, monkeypatch: py
         assert compiled == [worst_errors(array, reference, None) for array in (got, singles)]
         got[2, 7] += 4.0
         assert compiled[0] != worst_errors(got, reference, None) or kind == "special"
+
+
+def _two_numbers() -> tuple[np.ndarray, Bounded, Bounded]:
+    """Something near both of two numbers that have operands in common."""
+    model = MODELS["float32"]
+    x, w = (lift_large(values_of("ordinary", (5, 300), model, seed), model) for seed in (1, 2))
+    one, two = x * w + w, (x * w) * x
+    return np.asarray((x * w + w).value) + 2.0**-20, one, two
+
+
+@pytest.mark.parametrize("tampered", [False, True])
+def test_numbers_that_are_compared_together_are_compared_as_alone(
+    tampered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got, *numbers = _two_numbers()
+    alone = [worst_errors(got, number, None) for number in numbers]
+    assert alone[0] != alone[1]
+    got, *numbers = _two_numbers()
+    runs = _count_runs(monkeypatch)
+    look_together([(got, number) for number in numbers])
+    other = got + 1.0 if tampered else got
+    found = [worst_errors(other, number, None) for number in numbers]
+    assert (found == alone) == (not tampered)
+    assert len(runs) == (3 if tampered else 1)
 
 
 def test_float32_that_is_not_widened_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
