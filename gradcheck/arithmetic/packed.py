@@ -137,11 +137,10 @@ class Packed(Bounded):
         return self._data
 
     def __neg__(self) -> Bounded:
-        self.data()
-        return _negative(self.model, self)
+        return _times(self.model, self, -1.0, self.data().size // self._size, self.top)
 
     def power_of_two(self) -> float:
-        """The number itself if it is exact and ±2^k, and 0 if not: looked at once, since hyperparameters are kept."""
+        """The number if it is exact and ±2^k, and 0 if not: looked at once, since hyperparameters are kept."""
         if self._power is None:
             self._power = float(self.value) if self._size == 1 and is_power_of_two(self) else 0.0
         return self._power
@@ -361,10 +360,6 @@ def _times(m: RoundingModel, a: Packed, factor: float, parts: int, top: float) -
     return Packed(m, a._shape, a._size, data, top)
 
 
-def _negative(m: RoundingModel, a: Packed) -> Bounded:
-    return _times(m, a, -1.0, a._data.size // a._size, a.top)
-
-
 RULES: dict[np.ufunc, Callable[..., Any]] = {
     np.add: _add,
     np.subtract: _subtract,
@@ -372,7 +367,7 @@ RULES: dict[np.ufunc, Callable[..., Any]] = {
     np.true_divide: _divide,
     np.square: lambda m, a: _multiply(m, a, a),
     np.sqrt: _sqrt,
-    np.negative: _negative,
+    np.negative: lambda m, a: -a,
 }
 
 
