@@ -22,6 +22,7 @@ from gradcheck.subject.seeding import outside_transforms, plain_of
 from gradcheck.subject.settings import autocast_of
 from gradcheck.subject.signatures import lacking_defaults, parameters_of
 from gradcheck.subject.tensors import (
+    COPIED,
     array_and_bits,
     dtype_name,
     elements_of,
@@ -103,7 +104,7 @@ class Prepared:
             memory = memory_of(tensor)
             place = 0 if memory is None else tensor.detach().data_ptr()
             bits: bytearray | np.ndarray
-            if memory is not None and array is not None and memory.nbytes >= MANY_BYTES and memory.dtype.kind == "f":
+            if memory is not None and array is not None and memory.nbytes >= MANY_BYTES and memory.dtype.name in COPIED:
                 bits = numbers_in(array, memory.dtype)
             else:
                 bits = bytearray((elements_of(tensor) if memory is None else memory).data)

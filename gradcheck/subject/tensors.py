@@ -14,6 +14,7 @@ from gradcheck.recent import Recent
 from gradcheck.subject.seeding import outside_transforms
 
 __all__ = [
+    "COPIED",
     "LAYOUTS",
     "array_and_bits",
     "bits_of",
@@ -120,7 +121,7 @@ def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contigu
     """
     kind = array.dtype.kind
     form = getattr(torch, dtype) if kind not in "biu" else torch.bool if kind == "b" else torch.int64
-    if device != "cpu" or form not in (torch.float64, torch.float32):
+    if device != "cpu" or dtype not in COPIED or kind in "biu":
         return laid_out(torch.tensor(array, dtype=form, device=device), layout)
     # What torch.tensor does, in half the time: in memory of PyTorch's own, aligned as its kernels are used to.
     with outside_transforms():
@@ -128,6 +129,9 @@ def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contigu
         tensor.numpy()[...] = numbers_in(array, np.dtype(dtype))
     return laid_out(tensor, layout)
 
+
+COPIED = ("float64", "float32")
+"""Dtypes whose tensors on the CPU hold the bits of ``numbers_in``; NaN in float16 may have others."""
 
 _numbers: Recent[tuple[np.ndarray, np.ndarray]] = Recent(8)
 
