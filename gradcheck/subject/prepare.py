@@ -48,7 +48,7 @@ def modes() -> dict[str, Mode]:
 
 
 MANY_BYTES = 1 << 16
-"""So many bytes of a tensor are not copied, to be compared with afterwards: those that it was made of are."""
+"""From so many bytes on a tensor is compared afterwards with what it was made of, and not with a copy."""
 
 
 class Prepared:

@@ -18,7 +18,7 @@ def rrelu(
 ) -> torch.Tensor | dict[str, torch.Tensor]:
     """``rrelu``, and in training the slopes: what ``aten::rrelu_with_noise`` writes beside its result."""
     if not training:
-        return torch.nn.functional.rrelu(x, training=False, **options)  # type: ignore[arg-type]
+        return torch.nn.functional.rrelu(x, training=False, **options)  # type: ignore[arg-type]  # inplace is not among them
     with seeded(SEED, x.device):
         value = _drawn(x, **options)
     lower, upper = options.get("lower", 0.125), options.get("upper", 1.0 / 3.0)
@@ -31,4 +31,4 @@ def rrelu(
 
 def _drawn(x: torch.Tensor, **options: float) -> torch.Tensor:
     """In a function of its own, which is what ``torch.compile`` compiles: it cannot trace the generators around."""
-    return torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]
+    return torch.nn.functional.rrelu(x, training=True, **options)  # type: ignore[arg-type]  # inplace is not among them
