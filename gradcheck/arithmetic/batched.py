@@ -17,6 +17,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from gradcheck.arithmetic.functions import (
     apart,
     as_dtype,
+    averaged,
     before_storing,
     detached,
     dtype_of,
@@ -122,6 +123,9 @@ class Batched(Composite):
 
     def __gradcheck_uncertain__(self) -> bool:
         return uncertain(self.content)
+
+    def __gradcheck_averaged__(self, n: int) -> Batched:
+        return Batched(averaged(self.content, n))
 
     def __gradcheck_apart__(self) -> tuple[Batched, Any]:
         content, factor = apart(self.content)

@@ -17,6 +17,7 @@ import numpy as np
 from gradcheck.arithmetic.along import Along, beside
 from gradcheck.arithmetic.functions import (
     as_dtype,
+    averaged,
     detached,
     dtype_of,
     fixed,
@@ -126,6 +127,9 @@ class Dual(Composite):
     def __gradcheck_routed__(self, other: Dual) -> Dual:
         tangent = routed(self.tangent, tangent_of(other, self.level))
         return Dual(routed(self.primal, primal_of(other, self.level)), tangent, self.level)
+
+    def __gradcheck_averaged__(self, n: int) -> Dual:
+        return Dual(averaged(self.primal, n), averaged(self.tangent, n), self.level)
 
     def __gradcheck_unrounded__(self, *others: Any) -> Dual:
         known = unrounded(self.primal, *(primal_of(other, self.level) for other in others))

@@ -149,6 +149,16 @@ def routed(x: Any, other: Any) -> Any:
     return x if method is None else method(other)
 
 
+def averaged(total: Any, n: int) -> Any:
+    """``total/n``, the mean of n terms, which the subject may have kept up to date term by term (Welford 1962).
+
+    Each step of that divides what is added, so n quotients may underflow where ``total/n`` has one. The quotient itself
+    but in running error.
+    """
+    method = getattr(total, "__gradcheck_averaged__", None)
+    return total / n if method is None else method(n)
+
+
 def expit_slope(g: Any, y: Any) -> Any:
     """g·(1 - y)·y, the cotangent of x for y = expit(x), of which the subject has stored y.
 

@@ -163,6 +163,10 @@ class Bounded(Composite):
         bound = np.where(np.isfinite(reached), np.maximum(own, reached), own)
         return Bounded(self.value, bound, self.model).at_least(self.floor)
 
+    def __gradcheck_averaged__(self, n: int) -> Bounded:
+        mean: Bounded = self / n
+        return Bounded(mean.value, mean.full_bound() + n * self.model.eta, self.model, mean.top + n * self.model.eta)
+
     def __gradcheck_unrounded__(self, given: Bounded, *through: Bounded) -> Bounded:
         if self.bound is None or given.bound is not None:
             return self

@@ -199,7 +199,9 @@ def _by_zero(a: Bounded, b: Bounded) -> Any:
 
 
 def _by_uncertain_zero(a: Bounded, b: Bounded) -> Any:
-    return _reaches_zero(b)
+    """Where the divisor's error reaches zero; or it is zero, and the error of what is divided reaches it: 0/0."""
+    zero = np.False_ if a.bound is None else (b.value == 0.0) & (a.value != 0.0) & _reaches_zero(a)
+    return _reaches_zero(b) | zero
 
 
 def same_error(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable
-from pathlib import Path
 
 from gradcheck.reference.registry import entries
 from gradcheck.run.summary import Summary
+from gradcheck.subject.processor import processor_flags
 from gradcheck.verdict.ledger import Entry, Ledger
 from gradcheck.verdict.verdict import Verdict
 
@@ -29,7 +29,7 @@ def unseen(summary: Summary) -> list[Entry]:
         for entry in summary.ledger.entries
         if entry not in summary.used
         and entry.torch.contains(summary.ledger.version, prereleases=True)
-        and (not entry.cpu or not flags or entry.cpu in flags)
+        and entry.shows_on(flags)
     ]
     return [entry for entry in candidates if _covered(entry, summary.places)]
 
@@ -71,9 +71,3 @@ def exceeded(summary: Summary) -> dict[Entry, Verdict]:
         if entry is not None and (entry not in found or verdict.error_over_bound > found[entry].error_over_bound):
             found[entry] = verdict
     return found
-
-
-def processor_flags() -> frozenset[str]:
-    """Instruction sets of this processor; none where the system does not tell (it is Linux that does)."""
-    about = Path("/proc/cpuinfo")
-    return frozenset(about.read_text(encoding="utf-8").split()) if about.exists() else frozenset()

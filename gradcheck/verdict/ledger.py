@@ -12,7 +12,7 @@ import importlib.metadata
 import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,9 @@ class Entry:
     operation: PyTorch's name, * allowed; outputs ("*" for all), dtypes: which it concerns; torch: a version range;
     mode: one or several modes or groups of them, ``backward`` standing for all that run its kernels; element: the kind
     of elements that exceed the bound, or several; size: the largest error/bound seen; words: for `raises` and `words`,
-    what the message contains; cpu: the instruction set without which the kernels concerned do not run, and the
-    deviation does not show; case: a regular expression that is found in the line of every case concerned ("" for all
-    cases); setting: one or several precision settings, * allowed ("" for all).
+    what the message contains; cpu: instruction sets without which the kernels concerned do not run, and the deviation
+    does not show, and those with which others run (after a !); case: a regular expression that is found in the line of
+    every case concerned ("" for all cases); setting: one or several precision settings, * allowed ("" for all).
     """
 
     operation: str
@@ -90,6 +90,10 @@ class Entry:
     def is_of(self, element: str) -> bool:
         """Whether it concerns that kind of elements."""
         return element == self.element or (isinstance(self.element, tuple) and element in self.element)
+
+    def shows_on(self, flags: Collection[str]) -> bool:
+        """Whether a processor with these instruction sets runs the kernels concerned; True where none are known."""
+        return not flags or all((word.lstrip("!") in flags) != word.startswith("!") for word in self.cpu.split())
 
     @property
     def replay(self) -> str:

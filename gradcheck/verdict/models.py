@@ -10,18 +10,9 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.settings import words_of
 from gradcheck.formats import format_named
 from gradcheck.subject.matrix_products import products_of
+from gradcheck.subject.processor import MULTIPLIED, flushes
 
-__all__ = ["LOWERED", "grades_of", "is_small", "lowered", "model_at", "model_of", "output_dtypes"]
-
-LOWERED = (
-    "nn.functional.conv*", "nn.Conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy",
-    "nn.functional.prelu", "nn.functional.bilinear", "nn.functional.affine_grid",
-    "nn.functional.scaled_dot_product_attention", "nn.functional.multi_head_attention_forward", "nn.MultiheadAttention",
-    "nn.Transformer*", "nn.RNN*", "nn.LSTM*", "nn.GRU*",
-)  # fmt: skip
-"""Operations that ``torch.autocast`` computes in its dtype on the CPU, wholly or in part: those of the documentation's
-list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and what is
-made of them (bilinear and affine_grid call ``bmm``). Every other one has to compute as without autocast."""
+__all__ = ["grades_of", "is_small", "lowered", "model_at", "model_of", "output_dtypes"]
 
 
 def lowered(case: Case) -> str | None:
@@ -29,7 +20,7 @@ def lowered(case: Case) -> str | None:
     dtype = words_of(case.setting).get("autocast")
     if dtype is None or case.dtype != "float32":
         return None
-    return dtype if any(fnmatch.fnmatchcase(case.operation, name) for name in LOWERED) else None
+    return dtype if any(fnmatch.fnmatchcase(case.operation, name) for name in MULTIPLIED) else None
 
 
 def grades_of(case: Case) -> tuple[str, ...]:
@@ -53,11 +44,12 @@ def model_of(case: Case, grade: str = "agrees", wide: bool = False) -> RoundingM
     wide: whether values for float64 are carried in a wider float.
     """
     words, low = words_of(case.setting), lowered(case)
+    dtype = low or case.dtype
     return rounding_model(
-        low or case.dtype,
+        dtype,
         case.device,
         grade,
-        flushed=words.get("denormals") == "flush",
+        flushed=words.get("denormals") == "flush" or flushes(case.operation, dtype, case.device, words),
         narrows=low is not None,
         wide=wide,
         products=products_of(case.operation, case.device, words),

@@ -3,13 +3,13 @@
 import fnmatch
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from gradcheck.cases.case import parse_case
 from gradcheck.errors import UsageError
 from gradcheck.reference.registry import entries
+from gradcheck.subject.processor import processor_flags
 from gradcheck.verdict.kinds import judge
 from gradcheck.verdict.ledger import DEFAULT_LEDGER, load_ledger
 from gradcheck.verdict.verdict import Verdict, Witness
@@ -140,20 +140,14 @@ REPLAYED = [
 ]
 
 
-def cpu_flags():
-    """Instruction sets of this machine, where Linux tells them."""
-    about = Path("/proc/cpuinfo")
-    return about.read_text(encoding="utf-8").split() if about.exists() else []
-
-
 @pytest.mark.parametrize(("entry", "line"), REPLAYED, ids=[f"{e.operation} {e.element}" for e, _ in REPLAYED])
 def test_each_replay_line_still_shows_its_deviation(entry, line):
     """No entry is stale on the CPU kernels of this version; the line shows what the entry says."""
     ledger = load_ledger()
     if not entry.torch.contains(ledger.version):
         pytest.skip(f"the entry is about torch {entry.torch}, this is {ledger.version}")
-    if entry.cpu and entry.cpu not in cpu_flags():
-        pytest.skip(f"the entry is about kernels that need {entry.cpu}, which this machine lacks")
+    if not entry.shows_on(processor_flags()):
+        pytest.skip(f"the entry is about kernels that run with {entry.cpu}, which this machine has not")
     found = [verdict for verdict in judge(parse_case(line)) if verdict.status in ("deviates", "raises")]
     assert any(
         entry.concerns(verdict, ledger.version) and entry.is_of(kind)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erf, expit, log_expit
 
-from gradcheck.arithmetic.functions import expit_slope, guarded, node, number, pi, stored
+from gradcheck.arithmetic.functions import expit_slope, guarded, node, number, pi, routed, stored
 from gradcheck.reference.domains import POSITIVE, elementwise, hyperparameters, kink, rows_of_x
 from gradcheck.reference.registry import reference
 
@@ -148,6 +148,23 @@ def _softplus_inputs(draw: Any) -> dict[str, Any]:
     return {"x": x, **chosen}
 
 
+def softplus_twice(x: Any, *, beta: Any = 1.0, threshold: Any = 20.0) -> Any:
+    """As second derivatives have it: that of g·sigmoid(beta·x)."""
+    z = beta * x
+    linear = z > threshold
+    smooth = node(
+        lambda x: np.log1p(np.exp(guarded(beta * x, ~linear))) / beta,
+        lambda y, x, dx: dx * expit(guarded(beta * x, ~linear)),
+        x,
+    )
+    value = np.where(linear, x, smooth)
+
+    def softplus_twice_vjp(g: Any) -> dict[str, Any]:
+        return {"x": np.where(linear, g, g * expit(z))}
+
+    return value, softplus_twice_vjp
+
+
 @reference(
     "nn.functional.softplus",
     inputs=_softplus_inputs,
@@ -163,23 +180,20 @@ def _softplus_inputs(draw: Any) -> dict[str, Any]:
             threshold=2.0,
         ),
     ),
+    routes={"hvp": softplus_twice, "second tangent": softplus_twice},
 )
 def softplus(x: Any, *, beta: Any = 1.0, threshold: Any = 20.0) -> Any:
     """log(1 + exp(beta·x))/beta, and x itself where beta·x > threshold; same shape as x (Dugas et al. 2001).
 
-    At beta·x = threshold the smooth branch holds.
+    At beta·x = threshold the smooth branch holds. The kernel has g·e/(1 + e) with e = exp(beta·x) for the gradient.
     """
-    z = beta * x
-    linear = z > threshold
-    smooth = node(
-        lambda x: np.log1p(np.exp(guarded(beta * x, ~linear))) / beta,
-        lambda y, x, dx: dx * expit(guarded(beta * x, ~linear)),
-        x,
-    )
-    value = np.where(linear, x, smooth)
+    value, softplus_twice_vjp = softplus_twice(x, beta=beta, threshold=threshold)
 
     def softplus_vjp(g: Any) -> dict[str, Any]:
-        return {"x": np.where(linear, g, g * expit(z))}
+        z = beta * x
+        linear = z > threshold
+        e = np.exp(guarded(z, ~linear))
+        return {"x": routed(softplus_twice_vjp(g)["x"], np.where(linear, g, g * e / (1.0 + e)))}
 
     return value, softplus_vjp
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.arithmetic.functions import (
     apart,
+    averaged,
     number,
     parted,
     reciprocal_deviation,
@@ -55,7 +56,7 @@ def layer_norm(
     axes = tuple(range(dims - len(normalized_shape), dims))
     batch = tuple(range(dims - len(normalized_shape)))
     n = math.prod(normalized_shape)
-    mean = stored(np.sum(x, axis=axes, keepdims=True) / n)
+    mean = stored(averaged(np.sum(x, axis=axes, keepdims=True), n))
     rstd, common, looked_at = stored(reciprocal_deviation(x, mean, axes, eps)), 1.0, uncertain(x)
     if looked_at:
         rstd, common = apart(rstd, np.size(x))
@@ -115,7 +116,7 @@ def group_norm(x: Any, weight: Any = None, bias: Any = None, *, num_groups: int,
     grouped = (shape[0], num_groups, depth, math.prod(shape[2:]))
     n = grouped[2] * grouped[3]
     rows = x.reshape(grouped)
-    mean = stored(np.sum(rows, axis=(2, 3), keepdims=True) / n)
+    mean = stored(averaged(np.sum(rows, axis=(2, 3), keepdims=True), n))
     centred = rows - mean
     rstd = stored(1.0 / np.sqrt(np.sum(centred * centred, axis=(2, 3), keepdims=True) / n + eps))
     gamma = None if weight is None else weight.reshape((1, num_groups, depth, 1))

@@ -1,0 +1,56 @@
+"""What this processor brings to PyTorch's arithmetic: instructions for bfloat16, which flush subnormal numbers.
+
+Sources. Intel, *Architecture Instruction Set Extensions Programming Reference*, VDPBF16PS, VCVTNEPS2BF16 and TDPBF16PS:
+subnormal operands are taken for zero and subnormal results flushed to it, whatever the control register says; AMD's
+processors have the same instructions. Arm, *Architecture Reference Manual for A-profile*, BFDOT and BFMMLA: the same,
+unless FEAT_EBF16 is there and in use. PyTorch leaves the operations named here to oneDNN, which runs them where the
+processor has them, and never else.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from gradcheck.subject.devices import kind_of
+
+__all__ = ["BFLOAT16_INSTRUCTIONS", "BY_ONEDNN", "MULTIPLIED", "flushes", "processor_flags"]
+
+BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
+"""Instruction sets with products or conversions of bfloat16, as Linux names them."""
+
+MULTIPLIED = (
+    "nn.functional.conv*", "nn.Conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy",
+    "nn.functional.prelu", "nn.functional.bilinear", "nn.functional.affine_grid",
+    "nn.functional.scaled_dot_product_attention", "nn.functional.multi_head_attention_forward", "nn.MultiheadAttention",
+    "nn.Transformer*", "nn.RNN*", "nn.LSTM*", "nn.GRU*",
+)  # fmt: skip
+"""Operations that ``torch.autocast`` computes in its dtype on the CPU, wholly or in part: those of the documentation's
+list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and what is
+made of them (bilinear and affine_grid call ``bmm``). Every other one has to compute as without autocast."""
+
+BY_ONEDNN = (*MULTIPLIED, "nn.functional.gelu")
+"""Operations whose bfloat16 kernels may be oneDNN's."""
+
+
+@cache
+def processor_flags() -> frozenset[str]:
+    """Instruction sets of this processor; none where the system does not tell (it is Linux that does)."""
+    about = Path("/proc/cpuinfo")
+    return frozenset(about.read_text(encoding="utf-8").split()) if about.exists() else frozenset()
+
+
+def flushes(operation: str, dtype: str, device: str, words: Mapping[str, str]) -> bool:
+    """Whether an operation may flush subnormal numbers since this processor's instructions for ``dtype`` do.
+
+    dtype: that is computed in; words: the switches of the setting and their positions: ``mkldnn=off`` turns oneDNN off.
+    """
+    return (
+        dtype == "bfloat16"
+        and kind_of(device) == "cpu"
+        and words.get("mkldnn") != "off"
+        and any(fnmatch.fnmatchcase(operation, name) for name in BY_ONEDNN)
+        and not processor_flags().isdisjoint(BFLOAT16_INSTRUCTIONS)
+    )
