@@ -7,6 +7,7 @@ from gradcheck.audit.tamper import TAMPERS, Tamper, tampered
 from gradcheck.audit.trials import Trials
 from gradcheck.cases.draw import elements
 from gradcheck.formats import FORMATS
+from gradcheck.verdict.models import model_of
 
 __all__ = ["catches"]
 
@@ -14,12 +15,16 @@ __all__ = ["catches"]
 def catches(trials: Trials) -> list[Catch]:
     """Every tamper on every output of the operation, tried until it is noticed.
 
-    In other modes than backward, whose cases are small, faults of large calls alone are not planted.
+    In other modes than backward, whose cases are small, faults of large calls alone are not planted; nor is flushing
+    where the rounding model allows for it.
     """
+    flushed = any(model_of(trial.case).flushed for trial in trials)
     largest = max((elements(trial.case) for trial in trials), default=0)
     outputs = [output for output in trials.outputs if not _is_whole(output, trials)]
     found: list[Catch] = []
     for tamper in TAMPERS:
+        if flushed and tamper.flushes:
+            continue
         if trials.dtype in tamper.dtypes and (trials.mode == "backward" or tamper.above < largest):
             found += [_tried(tamper, output, trials) for output in outputs]
     return found

@@ -45,7 +45,7 @@ class Tamper:
     """A fault: its name, what it does to a scene, the dtypes in which it exists, whether certain numbers call it up.
 
     above: it strikes calls with more elements alone; layout: calls with inputs laid out so alone; stale: it needs what
-    the call before gave.
+    the call before gave; flushes: it takes subnormal numbers for zero, which is no fault where the processor does.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Tamper:
     above: int = 0
     layout: str = ""
     stale: bool = False
+    flushes: bool = False
 
     def calls_for(self, case: Case) -> bool:
         """Whether the fault asks for a certain kind of call, and this is one."""
@@ -189,7 +190,7 @@ TAMPERS = (
     Tamper("through TF32", _through(11), ("float32",)),
     Tamper("through bfloat16", _through(8), ("float32", "float16")),
     Tamper("float16's exponent range", _ranged, ("bfloat16",), value_bound=True),
-    Tamper("subnormals flushed", _flushed, value_bound=True),
+    Tamper("subnormals flushed", _flushed, value_bound=True, flushes=True),
     *(Tamper(f"tail past a multiple of {width}", _tail(width)) for width in (8, 16)),
     Tamper("NaN at one place", _becomes(np.nan)),
     Tamper("inf at one place", _becomes(np.inf)),

@@ -232,6 +232,10 @@ def _cubic_axis(place: Any, side: int, scale: float, padding_mode: str, align_co
         last = max(last, math.floor(float(np.max(place))) + 3)
     place, source = place.reshape(-1, 1), np.arange(first, last + 1)
     ahead = place - source
+    # The kernel takes the distances from the place's fraction, 1 - t and 2 - t among them: just before a pixel that is
+    # rounded as a number near 1, and the distance to the pixel, small as it is, is off by as much.
+    whole = 1.0 * possible(ahead >= 1.0) - 1.0 * possible(ahead < 0.0) - 1.0 * possible(ahead < -1.0)
+    ahead = place - (source + whole) + whole
     used = (place < source + 2) & (place >= source - 2)
     distance = np.minimum(np.abs(ahead), 2.0)
     slope = np.where(ahead < 0.0, -_cubic_slope(distance), _cubic_slope(distance))
