@@ -42,10 +42,11 @@ def test_a_function_of_another_module_is_mutated_too() -> None:
 
 
 def test_an_ignored_parameter_has_its_default() -> None:
-    wrong = mutant_of("nn.functional.softplus", "beta = beta", "beta = 1.0")
-    given = outputs(wrong.reference, beta=np.float64(3.0), threshold=np.float64(20.0))
-    default = outputs(reference_named("nn.functional.softplus"), beta=np.float64(1.0), threshold=np.float64(20.0))
+    wrong = mutant_of("nn.functional.hardshrink", "lambd = lambd", "lambd = 0.5")
+    own = reference_named("nn.functional.hardshrink")
+    given, default = outputs(wrong.reference, lambd=np.float64(4.0)), outputs(own, lambd=np.float64(0.5))
     assert given["value"].tolist() == default["value"].tolist()
+    assert outputs(own, lambd=np.float64(4.0))["value"].tolist() != default["value"].tolist()
 
 
 def test_making_mutants_leaves_the_references_alone() -> None:
