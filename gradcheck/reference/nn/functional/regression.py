@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.functions import guarded, number, sgn, stored
+from gradcheck.arithmetic.functions import guarded, number, routed, sgn, stored
 from gradcheck.reference.domains import REDUCTIONS, hyperparameters
 from gradcheck.reference.reduction import reduced, weighted_reduced
 from gradcheck.reference.registry import Kink, reference
@@ -145,7 +145,10 @@ def smooth_l1_loss(x: Any, target: Any, *, reduction: str = "mean", beta: Any = 
     norm = _share(reduction, difference, x)
 
     def smooth_l1_loss_vjp(g: Any) -> dict[str, Any]:
-        gradient = np.where(inside, norm * difference * g / guarded(beta, inside, 1.0), norm * np.sign(difference) * g)
+        # The kernel's vectorised body divides first, its scalar tail last: either may lose bits of a subnormal number.
+        below = guarded(beta, inside, 1.0)
+        slope = routed(norm * difference * g / below, norm * (difference / below) * g)
+        gradient = np.where(inside, slope, norm * np.sign(difference) * g)
         return {"x": gradient, "target": -gradient}
 
     return value, smooth_l1_loss_vjp
