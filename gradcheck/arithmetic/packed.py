@@ -173,6 +173,9 @@ class Packed(Bounded):
     def __gradcheck_sum_over_batch__(self, axis: Any, keepdims: bool) -> Bounded:
         return self.summed(axis, keepdims, blocks=self.model.blocks)
 
+    def __gradcheck_averaged__(self, n: int) -> Bounded:
+        return packed(super().__gradcheck_averaged__(n))
+
     def __gradcheck_reunited__(self, error: Any, x: Any, origin: Any, axes: Any) -> Any:
         result = _reunited(self, error, x, origin) if axes is None and type(error) is Error else None
         return packed(reunited(self, error, x, origin, axes)) if result is None else result

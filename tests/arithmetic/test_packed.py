@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gradcheck.arithmetic import Bounded, packed, rounding_model
-from gradcheck.arithmetic.functions import apart, parted, reunited
+from gradcheck.arithmetic.functions import apart, averaged, parted, reunited
 from gradcheck.arithmetic.packed import Packed, compile_now, lift_small
 from gradcheck.arithmetic.running import lift_array
 from gradcheck.verdict.compare import worst_errors
@@ -39,6 +39,7 @@ MORE: dict[str, Callable[..., Any]] = {
     "r/r, r apart": lambda x, y, w, r, z: (x + apart(r + 10.0)[0]) * apart(z + 10.0)[1],
     "z·x + r·x - r·w, r parted": lambda x, y, w, r, z: _united(x * z, r * (x - w), r, x, w),
     "x·z + r·z - r·r, r parted": lambda x, y, w, r, z: _united(x, z * x, r, x * z, r),
+    "Σ z/7, kept up to date": lambda x, y, w, r, z: z - averaged(np.sum(z, axis=-1, keepdims=True), 7),
     "reshaped": lambda x, y, w, r, z: (x * z).reshape(-1) * 1.5,
     "Σ of equal terms": lambda x, y, w, r, z: np.sum((x * 0.0 + 1.0) * 0.1 * r, axis=-1),
     "Σ of equal exact terms": lambda x, y, w, r, z: np.sum(np.broadcast_to(w[:1], x.shape), axis=-1),
