@@ -1,10 +1,10 @@
 """What this processor brings to PyTorch's arithmetic: instructions for bfloat16, which flush subnormal numbers.
 
-Sources. Intel, *Architecture Instruction Set Extensions Programming Reference*, VDPBF16PS, VCVTNEPS2BF16 and TDPBF16PS:
-subnormal operands are taken for zero and subnormal results flushed to it, whatever the control register says; AMD's
-processors have the same instructions. Arm, *Architecture Reference Manual for A-profile*, BFDOT and BFMMLA: the same,
-unless FEAT_EBF16 is there and in use. PyTorch leaves the operations named here to oneDNN, which runs them where the
-processor has them, and never else.
+Source. Intel, *64 and IA-32 Architectures Software Developer's Manual*, vol. 2, VDPBF16PS, VCVTNE2PS2BF16,
+VCVTNEPS2BF16 and TDPBF16PS: products and sums are rounded to nearest, subnormal operands are taken for zero and
+subnormal results flushed to it, whatever the control register says. AMD's processors have the same instructions. Those
+of Arm round to odd besides, which no model here knows. PyTorch leaves the operations named here to oneDNN, which takes
+these instructions where there are any.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gradcheck.subject.devices import kind_of
 
 __all__ = ["BFLOAT16_INSTRUCTIONS", "BY_ONEDNN", "MULTIPLIED", "flushes", "processor_flags"]
 
-BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
+BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx_ne_convert")
 """Instruction sets with products or conversions of bfloat16, as Linux names them."""
 
 MULTIPLIED = (
