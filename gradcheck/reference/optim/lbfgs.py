@@ -193,6 +193,15 @@ SEARCHES = (
     _search(2084, 1, calls=1, lr=4.0, max_eval=25, max_iter=1),  # moves a trial inside, from either end
     _search(2683, 2, problem="rosenbrock", calls=1, lr=2.0**-10, max_eval=4, max_iter=3),  # finds no bracket at first
     _search(8314, 2, lr=2.0, max_eval=10, max_iter=2),  # clamps a trial to its largest
+    _search(2876, 1, calls=1, lr=8.0, max_iter=4),  # zooms where the right end is the lower one, and is moved inside
+    _search(7038, 1, calls=3, lr=4.0, max_eval=12, max_iter=3),  # ends an iteration by each of its tests
+    _search(520, 1, calls=1, lr=4.0, max_eval=12, max_iter=1),  # is twice near the same end
+    _search(8484, 1, lr=8.0, max_eval=10, max_iter=1),  # is high enough to pass, and higher than the lower end
+    _search(9824, 1, problem="quadratic", calls=1, lr=2.0**-10, max_eval=3, max_iter=1),  # ends without a bracket
+    _search(9999, 1, calls=1, lr=2.0, max_eval=4, max_iter=1),  # is near an end again after it was moved inside
+    _search(2143, 1, lr=0.5, max_eval=3, max_iter=1),  # turns a bracket round as it zooms
+    _search(6312, 1, calls=1, lr=6.0, max_eval=4, max_iter=3),  # rises in its second trial without being too high
+    _search(8111, 1, lr=6.0, max_eval=4, max_iter=1),  # is moved inside in a bracket far from 0
 )
 """Seeds, sizes and arguments of line searches that go all through it, each with what the others do not show. In all of
 them every decision stands under eight times the bounds as well: the last bits of a machine change none of them."""
