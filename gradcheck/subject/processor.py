@@ -31,8 +31,8 @@ MULTIPLIED = (
 list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and what is
 made of them (bilinear and affine_grid call ``bmm``). Every other one has to compute as without autocast."""
 
-BY_ONEDNN = (*MULTIPLIED, "nn.functional.gelu")
-"""Operations whose bfloat16 kernels may be oneDNN's."""
+BY_ONEDNN = (*(name for name in MULTIPLIED if name != "nn.functional.prelu"), "nn.functional.gelu")
+"""Operations whose bfloat16 kernels may be oneDNN's: prelu's are PyTorch's own."""
 
 
 @cache

@@ -37,6 +37,7 @@ def test_only_what_onednn_computes_in_bfloat16_on_the_cpu_is_flushed(flags):
     words = {"linear": CASE, "mkldnn off": f"{CASE} setting=mkldnn=off", "float32": CASE.replace("bfloat16", "float32")}
     words["autocast"] = f"{words['float32']} setting=autocast=bfloat16"
     words["relu"] = "nn.functional.relu(x=ordinary(3)) seed=0 dtype=bfloat16"
+    words["prelu"] = "nn.functional.prelu(x=ordinary(2, 3), weight=ordinary(3)) seed=0 dtype=bfloat16"
     flushed = {name for name, line in words.items() if model_of(parse_case(line)).flushed}
     assert flushed == {"linear", "autocast"}
     assert not processor.flushes("nn.functional.linear", "bfloat16", "cuda", {})
