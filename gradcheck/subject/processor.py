@@ -15,23 +15,14 @@ from functools import cache
 from pathlib import Path
 
 from gradcheck.subject.devices import kind_of
+from gradcheck.subject.settings import LOWERED
 
-__all__ = ["BFLOAT16_INSTRUCTIONS", "BY_ONEDNN", "MULTIPLIED", "flushes", "processor_flags"]
+__all__ = ["BFLOAT16_INSTRUCTIONS", "BY_ONEDNN", "flushes", "processor_flags"]
 
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx_ne_convert")
 """Instruction sets with products or conversions of bfloat16, as Linux names them."""
 
-MULTIPLIED = (
-    "nn.functional.conv*", "nn.Conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy",
-    "nn.functional.prelu", "nn.functional.bilinear", "nn.functional.affine_grid",
-    "nn.functional.scaled_dot_product_attention", "nn.functional.multi_head_attention_forward", "nn.MultiheadAttention",
-    "nn.Transformer*", "nn.RNN*", "nn.LSTM*", "nn.GRU*",
-)  # fmt: skip
-"""Operations that ``torch.autocast`` computes in its dtype on the CPU, wholly or in part: those of the documentation's
-list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and what is
-made of them (bilinear and affine_grid call ``bmm``). Every other one has to compute as without autocast."""
-
-BY_ONEDNN = (*(name for name in MULTIPLIED if name != "nn.functional.prelu"), "nn.functional.gelu")
+BY_ONEDNN = (*(name for name in LOWERED if name != "nn.functional.prelu"), "nn.functional.gelu")
 """Operations whose bfloat16 kernels may be oneDNN's: prelu's are PyTorch's own."""
 
 
@@ -51,6 +42,6 @@ def flushes(operation: str, dtype: str, device: str, words: Mapping[str, str]) -
         dtype == "bfloat16"
         and kind_of(device) == "cpu"
         and words.get("mkldnn") != "off"
-        and any(fnmatch.fnmatchcase(operation, name) for name in BY_ONEDNN)
         and not processor_flags().isdisjoint(BFLOAT16_INSTRUCTIONS)
+        and any(fnmatch.fnmatchcase(operation, name) for name in BY_ONEDNN)
     )

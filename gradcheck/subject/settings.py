@@ -15,6 +15,7 @@ from gradcheck.cases.settings import DEFAULT, words_of
 from gradcheck.errors import UsageError
 
 __all__ = [
+    "LOWERED",
     "applied",
     "autocast_of",
     "capability_in_force",
@@ -161,6 +162,17 @@ def under_setting(run: F) -> F:
             return run(*args, **options)
 
     return wrapped  # type: ignore[return-value]
+
+
+LOWERED = (
+    "nn.functional.conv*", "nn.Conv*", "nn.functional.linear", "nn.functional.linear_cross_entropy",
+    "nn.functional.prelu", "nn.functional.bilinear", "nn.functional.affine_grid",
+    "nn.functional.scaled_dot_product_attention", "nn.functional.multi_head_attention_forward", "nn.MultiheadAttention",
+    "nn.Transformer*", "nn.RNN*", "nn.LSTM*", "nn.GRU*",
+)  # fmt: skip
+"""Operations that ``torch.autocast`` computes in its dtype on the CPU, wholly or in part: those of the documentation's
+list "CPU Ops that can autocast to bfloat16" (convolutions, products of matrices, linear, prelu, attention), and what is
+made of them (bilinear and affine_grid call ``bmm``). Every other one has to compute as without autocast."""
 
 
 def autocast_of(setting: str, device: str) -> AbstractContextManager[Any]:

@@ -10,7 +10,8 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.settings import words_of
 from gradcheck.formats import format_named
 from gradcheck.subject.matrix_products import products_of
-from gradcheck.subject.processor import MULTIPLIED, flushes
+from gradcheck.subject.processor import flushes
+from gradcheck.subject.settings import LOWERED
 
 __all__ = ["grades_of", "is_small", "lowered", "model_at", "model_of", "output_dtypes"]
 
@@ -20,7 +21,7 @@ def lowered(case: Case) -> str | None:
     dtype = words_of(case.setting).get("autocast")
     if dtype is None or case.dtype != "float32":
         return None
-    return dtype if any(fnmatch.fnmatchcase(case.operation, name) for name in MULTIPLIED) else None
+    return dtype if any(fnmatch.fnmatchcase(case.operation, name) for name in LOWERED) else None
 
 
 def grades_of(case: Case) -> tuple[str, ...]:
