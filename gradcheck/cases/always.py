@@ -76,6 +76,14 @@ ALWAYS: dict[str, tuple[str, ...]] = {
             "add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=0"
         ),
         (
+            "x=ordinary(1, 2, 2), key=None, value=None, key_padding_mask=None, attn_mask=None, num_heads=1, "
+            "need_weights=False, average_attn_weights=True, is_causal=False, in_proj_weight=ordinary(6, 2, "
+            "times=0.5), in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, times=0.5), "
+            "out_proj_bias=None, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, "
+            "static_k=ordinary(2, 2, 2, times=0.5), static_v=ordinary(2, 2, 2), embed_dim_to_check=2, "
+            "add_zero_attn=False, dropout_p=0.0, training=True, use_separate_proj_weight=False) seed=0 cotangent=roots"
+        ),
+        (
             "x=ordinary(1, 8500, 2), key=None, value=None, key_padding_mask=None, attn_mask=None, num_heads=1, "
             "need_weights=False, average_attn_weights=True, is_causal=False, in_proj_weight=ordinary(6, 2, "
             "times=0.5), in_proj_bias=None, bias_k=None, bias_v=None, out_proj_weight=ordinary(2, 2, times=0.5), "
@@ -260,6 +268,11 @@ ALWAYS: dict[str, tuple[str, ...]] = {
         (
             "x=ordinary(1, 2, 4), weights=ordinary(63, times=0.0), h_0=ordinary(1, 2, 3), hidden_size=3, "
             "num_layers=1, bias=False, batch_first=False, bidirectional=False) seed=0"
+        ),
+        # A state that is small throughout, so that what follows is: it shows a format of fewer exponents.
+        (
+            "x=ordinary(1, 2, 4, times=0.0), weights=ordinary(63), h_0=roots(1, 2, 3), hidden_size=3, "
+            "num_layers=1, bias=False, batch_first=False, bidirectional=False) seed=2"
         ),
     ),
     # Few roundings: coordinates of 0, 1/2 and 1; and gradients of subnormal cotangents.

@@ -191,13 +191,15 @@ def _plain(operation: Reference, seed: int) -> Iterator[Case]:
     """Ordinary values with the first options and with the last: in each layout, and large.
 
     The small ones also with a cotangent of ones, since the terms of a bias' gradient then do not cancel; with one that
-    is subnormal, which shows gradients that are flushed to 0; and with one that is laid out in another way than the
-    result, as a next operation may hand it back.
+    is subnormal, which shows gradients that are flushed to 0; with one that is small but normal throughout, which shows
+    those that meet a format of fewer exponents, also on a processor that flushes what is subnormal; and with one that
+    is laid out in another way than the result, as a next operation may hand it back.
     """
     for last, cotangent in ((False, "ordinary:transposed"), (True, "ordinary:sliced")):
         small = plain_case(operation, seed, 1, last=last)
         yield replace(small, cotangent="ones")
         yield replace(small, cotangent="subnormal")
+        yield replace(small, cotangent="roots")
         yield replace(small, cotangent=cotangent)
         yield from (small.on(layout=layout) for layout in dict.fromkeys(LAYOUT_CHOICES))
         yield large_case(operation, seed, last=last)

@@ -252,7 +252,7 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
 LOG_2 = 0.6931471805599453
 INTEGER_KINDS = ("indices", "lengths", "offsets", "distinct")
 BOOLEAN_KINDS = ("mask",)
-COTANGENTS = ("ordinary", "ones", "zeros", "twos", "integers", "wide", "subnormal", "repeated")
+COTANGENTS = ("ordinary", "ones", "zeros", "twos", "integers", "wide", "subnormal", "roots", "repeated")
 
 
 KEPT_ELEMENTS, KEPT_ARRAYS = 1 << 12, 64
