@@ -12,6 +12,7 @@ import torch
 from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.reference.optim.lbfgs import LBFGSState
+from gradcheck.subject.compiling import compiled
 from gradcheck.subject.optimizers import Factory, refused, seen
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import to_array
@@ -78,8 +79,7 @@ def _called(case: Case, options: dict[str, Any], problem: Any, calls: int, facto
     optimizer = factory(params, **options)
     take = optimizer.step
     if case.mode.startswith("compile:"):
-        torch._dynamo.reset()
-        take = torch.compile(optimizer.step, backend=case.mode.partition(":")[2])
+        take = compiled(optimizer.step, case.mode.partition(":")[2])
     found, groups = Calls("ran", moments=[_moment(optimizer, params)]), _options(optimizer)
     for call in range(calls):
         take(closure)

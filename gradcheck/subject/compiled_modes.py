@@ -6,17 +6,17 @@ from typing import Any
 
 import torch
 
+from gradcheck.subject.compiling import compiled
 from gradcheck.subject.modes import Call, Tensors, mode, reverse
 
 __all__: list[str] = []
 
 
 def _compiled(call: Call, backend: str, **options: Any) -> Tensors:
-    """Backward of the compiled call. Compiled code of other calls is forgotten first: each case stands for itself."""
-    torch._dynamo.reset()
+    """Backward of the compiled call, with what Dynamo says of it."""
     counters: Any = torch._dynamo.utils.counters
     counters.clear()
-    found = reverse(call, torch.compile(call.function, backend=backend, options=options or None))
+    found = reverse(call, compiled(call.function, backend, **options))
     call.notes.extend(f"graph break: {reason.splitlines()[0]}" for reason in counters["graph_break"])
     call.notes.extend(f"not compiled: {reason.splitlines()[0]}" for reason in counters["unimplemented"])
     return found

@@ -16,6 +16,7 @@ from gradcheck.cases.history import History
 from gradcheck.cases.layouts import SHARING
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.optim.rule import COMPILED, MODES
+from gradcheck.subject.compiling import compiled
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import LAYOUTS, array_and_bits, dtype_name, laid_out, to_tensor
 
@@ -190,8 +191,7 @@ def run_history(history: History, subject: Factory | None = None) -> Seen:
             optimizer, params = _prepared(history, params, subject)
             take = optimizer.step
             if history.case.mode.startswith("compile:"):
-                torch._dynamo.reset()
-                take = torch.compile(optimizer.step, backend=history.case.mode.partition(":")[2])
+                take = compiled(optimizer.step, history.case.mode.partition(":")[2])
             for step in range(history.steps):
                 _take(history, optimizer, take, params, step, result)
     except (

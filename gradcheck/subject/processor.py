@@ -10,6 +10,7 @@ these instructions where there are any.
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -26,11 +27,25 @@ BY_ONEDNN = (*(name for name in LOWERED if name != "nn.functional.prelu"), "nn.f
 """Operations whose bfloat16 kernels may be oneDNN's: prelu's are PyTorch's own."""
 
 
+WITHHELD = {
+    **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX2_VNNI"), ("avx512", "amx", "avx_ne_convert")),
+    "AVX2_VNNI_2": ("avx512", "amx"),
+    **dict.fromkeys(("AVX512_CORE", "AVX512_CORE_VNNI"), ("avx512_bf16", "amx", "avx_ne_convert")),
+    **dict.fromkeys(("AVX512_CORE_BF16", "AVX512_CORE_FP16"), ("amx",)),
+}
+"""By what ONEDNN_MAX_CPU_ISA, or DNNL_MAX_CPU_ISA as it was called first, may say (oneDNN's developer guide, "CPU
+Dispatcher Control"): how the names of the instruction sets begin that oneDNN does not take then."""
+
+
 @cache
 def processor_flags() -> frozenset[str]:
-    """Instruction sets of this processor; none where the system does not tell (it is Linux that does)."""
+    """Instruction sets of this processor that oneDNN may take, as Linux names them; none where the system does not tell
+    (it is Linux that does)."""
     about = Path("/proc/cpuinfo")
-    return frozenset(about.read_text(encoding="utf-8").split()) if about.exists() else frozenset()
+    there = about.read_text(encoding="utf-8").split() if about.exists() else []
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    withheld = WITHHELD.get(most.upper(), ())
+    return frozenset(flag for flag in there if not flag.startswith(withheld))
 
 
 def flushes(operation: str, dtype: str, device: str, words: Mapping[str, str]) -> bool:
