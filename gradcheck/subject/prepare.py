@@ -24,9 +24,9 @@ from gradcheck.subject.signatures import lacking_defaults, parameters_of
 from gradcheck.subject.tensors import (
     COPIED,
     array_and_bits,
+    bits_of,
     dtype_name,
     elements_of,
-    memory_of,
     numbers_in,
     stacked,
     to_tensor,
@@ -48,7 +48,7 @@ def modes() -> dict[str, Mode]:
 
 
 MANY_BYTES = 1 << 16
-"""From so many bytes on a tensor is compared afterwards with what it was made of, and not with a copy."""
+"""So many bytes are compared where they lie; fewer sooner as strings of bytes."""
 
 
 class Prepared:
@@ -67,7 +67,7 @@ class Prepared:
         self.wrong: list[str] = []
         self._subject = subject
         self._newer = lacking_defaults(operation, arguments)
-        self._given: list[tuple[str, torch.Tensor, int, np.ndarray | None, bytearray | np.ndarray]] = []
+        self._given: list[tuple[str, torch.Tensor, bytes | np.ndarray]] = []
         self._tensors = {name: _prepared(value, case) for name, value in arguments.items()}
         for name in (name for name, value in arguments.items() if isinstance(value, np.ndarray)):
             self.given(name, self._tensors[name], arguments[name])
@@ -81,7 +81,7 @@ class Prepared:
             aux=self.operation.aux,
             cotangent=lambda end, value: self.given(f"the cotangent of {end}", *_cotangent(self.case, end, value)),
             tangent=lambda name: self.given(
-                f"the direction of {name}", _direction(self.case, name, self.arguments[name])
+                f"the direction of {name}", *_direction(self.case, name, self.arguments[name])
             ),
             inplace=self._inplace() if self.case.mode == "inplace" else None,
             into=self._into() if self.case.mode == "out" else None,
@@ -97,18 +97,14 @@ class Prepared:
     def given(self, name: str, tensor: torch.Tensor, array: np.ndarray | None = None) -> torch.Tensor:
         """The tensor, which is given to PyTorch under that name; its bits are kept, to be looked at afterwards.
 
-        array: what it was made of, whose own bits are kept where they are many.
+        array: what it was made of; where that tells the bits they are not copied.
         """
-        # Of the memory: an array of one whole number (bfloat16's bits) would be how many zeros there are to be.
-        with outside_transforms():
-            memory = memory_of(tensor)
-            place = 0 if memory is None else tensor.detach().data_ptr()
-            bits: bytearray | np.ndarray
-            if memory is not None and array is not None and memory.nbytes >= MANY_BYTES and memory.dtype.name in COPIED:
-                bits = numbers_in(array, memory.dtype)
-            else:
-                bits = bytearray((elements_of(tensor) if memory is None else memory).data)
-            self._given.append((name, tensor, place, memory, bits))
+        if array is not None and tensor.is_cpu and dtype_name(tensor) in COPIED:
+            bits: bytes | np.ndarray = numbers_in(array, np.dtype(dtype_name(tensor)))
+        else:
+            with outside_transforms():
+                bits = bits_of(tensor)
+        self._given.append((name, tensor, bits))
         return tensor
 
     @contextmanager
@@ -123,10 +119,8 @@ class Prepared:
         self._check_given()
 
     def _check_given(self) -> None:
-        for name, tensor, place, memory, bits in self._given:
-            if memory is None or tensor.detach().data_ptr() != place:
-                memory = elements_of(tensor)
-            if not _same(memory, bits):
+        for name, tensor, bits in self._given:
+            if not _same(elements_of(tensor), bits):
                 raise RuntimeError(f"{name} was modified")
 
     def _outputs(self, tensors: dict[str, Any]) -> Tensors:
@@ -207,7 +201,7 @@ class Batch:
         tangents = {
             name: prepared.given(
                 f"the direction of {name}",
-                stacked([_direction(case, name, prepared.arguments[name]) for case in self._cases]),
+                stacked([_direction(case, name, prepared.arguments[name])[0] for case in self._cases]),
             )
             for name in leaves
         }
@@ -230,12 +224,12 @@ class Batch:
         return found
 
 
-def _same(memory: np.ndarray, bits: bytearray | np.ndarray) -> bool:
-    """Whether memory holds these bits; the arrays are of one shape and dtype."""
-    if isinstance(bits, bytearray):
-        return bits == memory.data  # memory with memory, without a copy
-    whole = f"u{memory.itemsize}"
-    return np.array_equal(memory.view(whole), bits.view(whole))
+def _same(elements: np.ndarray, bits: bytes | np.ndarray) -> bool:
+    """Whether elements have these bits, in row-major order."""
+    if isinstance(bits, bytes) or elements.nbytes < MANY_BYTES:
+        return elements.tobytes() == (bits if isinstance(bits, bytes) else bits.tobytes())
+    word = np.uint64 if elements.nbytes % 8 == 0 else np.uint8
+    return np.array_equal(elements.reshape(-1).view(word), np.ascontiguousarray(bits).reshape(-1).view(word))
 
 
 def _prepared(value: Any, case: Case) -> Any:
@@ -251,9 +245,13 @@ def _cotangent(case: Case, output: str, value: torch.Tensor) -> tuple[torch.Tens
     return to_tensor(array, name, case.device, cotangent_words(case.cotangent)[1]), array
 
 
-def _direction(case: Case, name: str, array: np.ndarray) -> torch.Tensor:
-    """Laid out as cotangents are, since it is that of the gradients in second order; but its numbers stay different
-    ones along every dimension, or derivatives along it might cancel."""
+def _direction(case: Case, name: str, array: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+    """The direction in which an argument moves, and the array that it is made of.
+
+    Laid out as cotangents are, since it is that of the gradients in second order; but its numbers stay different ones
+    along every dimension, or derivatives along it might cancel.
+    """
     layout = cotangent_words(case.cotangent)[1]
     layout = CONTIGUOUS if layout in SHARING else layout
-    return to_tensor(direction_of(case, name, array.shape), case.dtype, case.device, layout)
+    direction = direction_of(case, name, array.shape)
+    return to_tensor(direction, case.dtype, case.device, layout), direction

@@ -20,7 +20,6 @@ __all__ = [
     "bits_of",
     "elements_of",
     "laid_out",
-    "memory_of",
     "numbers_in",
     "stacked",
     "to_array",
@@ -159,31 +158,23 @@ def elements_of(tensor: torch.Tensor) -> np.ndarray:
     return elements if elements.flags.c_contiguous else elements.copy()
 
 
-def memory_of(tensor: torch.Tensor) -> np.ndarray | None:
-    """The tensor's elements where they lie, C-contiguous: they change with it; None where they cannot be seen so."""
-    _, elements, lie_there = _elements(tensor)
-    return elements if lie_there and elements.flags.c_contiguous else None
-
-
 def array_and_bits(tensor: torch.Tensor) -> tuple[np.ndarray, bytes]:
     """The tensor's numbers in float64, exactly, and its elements in row-major order, byte by byte; dense if sparse."""
-    here, elements, _ = _elements(tensor)
+    here, elements = _elements(tensor)
     numbers = _elements(here.to(torch.float64))[1] if here.dtype is torch.bfloat16 else elements
     return numbers.astype(np.float64, copy=False), elements.tobytes()
 
 
-def _elements(tensor: torch.Tensor) -> tuple[torch.Tensor, np.ndarray, bool]:
-    """The tensor on the CPU, dense and as it is, its elements, and whether these lie in the tensor's own memory;
-    integers of the same bits where NumPy lacks them."""
+def _elements(tensor: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
+    """The tensor on the CPU, dense and as it is, and its elements; integers of the same bits where NumPy lacks them."""
     here = tensor.detach()
-    own = here.is_cpu and here.layout is torch.strided
-    own = own and not (here.is_neg() or here.is_conj() or here._is_zerotensor())
-    if not own:
+    plain = here.is_cpu and here.layout is torch.strided
+    if not plain or here.is_neg() or here.is_conj() or here._is_zerotensor():
         here = here.to_dense()
         if here._is_zerotensor():  # zeros that forward mode has not written down yet
             here = torch.zeros(here.shape, dtype=here.dtype, device=here.device)
         here = here.cpu().resolve_conj().resolve_neg()
-    return here, (here.view(torch.int16) if here.dtype is torch.bfloat16 else here).numpy(), own
+    return here, (here.view(torch.int16) if here.dtype is torch.bfloat16 else here).numpy()
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
