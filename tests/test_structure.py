@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "gradcheck"
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
-    ("errors", "formats", "recent", "__init__"),
+    ("errors", "formats", "processor", "recent", "__init__"),
     ("arithmetic",),
     ("reference",),
     ("cases",),

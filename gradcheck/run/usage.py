@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from gradcheck.reference.registry import entries
 from gradcheck.run.summary import Summary
-from gradcheck.subject.processor import processor_flags
 from gradcheck.verdict.ledger import Entry, Ledger
 from gradcheck.verdict.verdict import Verdict
 
@@ -23,13 +22,10 @@ def unseen(summary: Summary) -> list[Entry]:
     Those whose operations, dtypes, device, modes and setting were all judged, for this version of PyTorch and on a
     processor that has the instructions they are about.
     """
-    flags = processor_flags()
     candidates = [
         entry
-        for entry in summary.ledger.entries
-        if entry not in summary.used
-        and entry.torch.contains(summary.ledger.version, prereleases=True)
-        and entry.shows_on(flags)
+        for entry in summary.ledger.here
+        if entry not in summary.used and entry.torch.contains(summary.ledger.version, prereleases=True)
     ]
     return [entry for entry in candidates if _covered(entry, summary.places)]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import platform
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from gradcheck import __version__
+from gradcheck.processor import processor_name
 from gradcheck.subject.devices import kind_of, name_and_driver
 from gradcheck.subject.settings import capability_in_force, in_force
 
@@ -61,14 +61,7 @@ def _numpy_blas() -> str:
 
 def _about(device: str) -> dict[str, str]:
     """Name of a device, and the libraries that drive it."""
-    return {"name": _processor(), "driver": ""} if kind_of(device) == "cpu" else name_and_driver(device)
-
-
-def _processor() -> str:
-    """The processor's name: libraries choose their kernels by it, beyond its capability."""
-    about = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", about.read_text(encoding="utf-8")) if about.exists() else None
-    return found[1].strip() if found else platform.processor()
+    return {"name": processor_name(), "driver": ""} if kind_of(device) == "cpu" else name_and_driver(device)
 
 
 def _precision() -> dict[str, Any]:

@@ -10,42 +10,19 @@ these instructions where there are any.
 from __future__ import annotations
 
 import fnmatch
-import os
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 
+from gradcheck.processor import processor_flags
 from gradcheck.subject.devices import kind_of
 from gradcheck.subject.settings import LOWERED
 
-__all__ = ["BFLOAT16_INSTRUCTIONS", "BY_ONEDNN", "flushes", "processor_flags"]
+__all__ = ["BFLOAT16_INSTRUCTIONS", "BY_ONEDNN", "flushes"]
 
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx_ne_convert")
 """Instruction sets with products or conversions of bfloat16, as Linux names them."""
 
 BY_ONEDNN = (*(name for name in LOWERED if name != "nn.functional.prelu"), "nn.functional.gelu")
 """Operations whose bfloat16 kernels may be oneDNN's: prelu's are PyTorch's own."""
-
-
-WITHHELD = {
-    **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX2_VNNI"), ("avx512", "amx", "avx_ne_convert")),
-    "AVX2_VNNI_2": ("avx512", "amx"),
-    **dict.fromkeys(("AVX512_CORE", "AVX512_CORE_VNNI"), ("avx512_bf16", "amx", "avx_ne_convert")),
-    **dict.fromkeys(("AVX512_CORE_BF16", "AVX512_CORE_FP16"), ("amx",)),
-}
-"""By what ONEDNN_MAX_CPU_ISA, or DNNL_MAX_CPU_ISA as it was called first, may say (oneDNN's developer guide, "CPU
-Dispatcher Control"): how the names of the instruction sets begin that oneDNN does not take then."""
-
-
-@cache
-def processor_flags() -> frozenset[str]:
-    """Instruction sets of this processor that oneDNN may take, as Linux names them; none where the system does not tell
-    (it is Linux that does)."""
-    about = Path("/proc/cpuinfo")
-    there = about.read_text(encoding="utf-8").split() if about.exists() else []
-    most = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
-    withheld = WITHHELD.get(most.upper(), ())
-    return frozenset(flag for flag in there if not flag.startswith(withheld))
 
 
 def flushes(operation: str, dtype: str, device: str, words: Mapping[str, str]) -> bool:

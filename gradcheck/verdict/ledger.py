@@ -24,6 +24,7 @@ from gradcheck.arithmetic.accuracy import kernels_of
 from gradcheck.cases.modes import GROUPS, ORACLES
 from gradcheck.cases.settings import words_of
 from gradcheck.errors import UsageError, choices
+from gradcheck.processor import processor_flags
 from gradcheck.verdict.verdict import Verdict
 
 if sys.version_info >= (3, 11):
@@ -122,15 +123,21 @@ SAME_KERNELS = ("vjp", "value", "vjp of rows")
 
 
 class Ledger:
-    """Entries, for one version of PyTorch."""
+    """Entries, for one version of PyTorch and one processor.
 
-    def __init__(self, entries: Iterable[Entry], torch_version: str) -> None:
+    here: those whose deviation shows on the processor; no other covers anything.
+    """
+
+    def __init__(self, entries: Iterable[Entry], torch_version: str, flags: Collection[str] | None = None) -> None:
+        """flags: the processor's instruction sets, those of this one if not given."""
         self.entries = tuple(entries)
+        known = processor_flags() if flags is None else flags
+        self.here = tuple(entry for entry in self.entries if entry.shows_on(known))
         self.version = Version(Version(torch_version).base_version)
 
     def concerns(self, verdict: Verdict) -> bool:
         """Whether there is an entry of its operation, output, dtype, mode and case, whatever it exceeds."""
-        return any(entry.concerns(verdict, self.version) for entry in self.entries)
+        return any(entry.concerns(verdict, self.version) for entry in self.here)
 
     def match(self, verdict: Verdict) -> Entry | None:
         """The entry that covers the worst excess of a verdict, if every excess of it is covered; None otherwise."""
@@ -144,7 +151,7 @@ class Ledger:
     def exceeded(self, verdict: Verdict) -> Entry | None:
         """An entry of the right kind whose size the verdict exceeds."""
         for element, size in self.excess(verdict):
-            for entry in self.entries:
+            for entry in self.here:
                 if entry.concerns(verdict, self.version) and entry.is_of(element) and size > entry.size:
                     return entry
         return None
@@ -156,7 +163,7 @@ class Ledger:
         return verdict.witness.excess if verdict.witness is not None else (("words", 0.0),)
 
     def _covering(self, verdict: Verdict, element: str, size: float) -> Entry | None:
-        for entry in self.entries:
+        for entry in self.here:
             if (
                 entry.concerns(verdict, self.version)
                 and entry.is_of(element)

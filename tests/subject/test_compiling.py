@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
+from gradcheck.processor import processor_flags
 from gradcheck.subject.compiling import compiled
-from gradcheck.subject.processor import processor_flags
 
 BOTH = """
 import torch

@@ -75,24 +75,3 @@ def test_flushing_is_no_planted_fault_where_the_processor_flushes(flags):
     assert "subnormals flushed" not in planted()
     flags("avx512f")
     assert "subnormals flushed" in planted()
-
-
-@pytest.mark.parametrize("variable", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
-@pytest.mark.parametrize(
-    ("most", "left"),
-    [
-        ("", {"avx512bw", "avx512_bf16", "amx_bf16", "avx_ne_convert"}),
-        ("avx512_core_bf16", {"avx512bw", "avx512_bf16", "avx_ne_convert"}),
-        ("AVX512_CORE", {"avx512bw"}),
-        ("AVX2_VNNI_2", {"avx_ne_convert"}),
-        ("AVX2", set()),
-    ],
-)
-def test_what_onednn_is_told_not_to_take_is_not_there(monkeypatch, tmp_path, variable, most, left):
-    about = tmp_path / "cpuinfo"
-    about.write_text("flags : avx2 avx512bw avx512_bf16 amx_bf16 avx_ne_convert\n", encoding="utf-8")
-    monkeypatch.setattr(processor, "Path", lambda name: about)
-    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, most)
-    assert processor.processor_flags.__wrapped__() - {"flags", ":", "avx2"} == left

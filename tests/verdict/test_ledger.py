@@ -8,10 +8,10 @@ import pytest
 
 from gradcheck.cases.case import parse_case
 from gradcheck.errors import UsageError
+from gradcheck.processor import processor_flags
 from gradcheck.reference.registry import entries
-from gradcheck.subject.processor import processor_flags
 from gradcheck.verdict.kinds import judge
-from gradcheck.verdict.ledger import DEFAULT_LEDGER, load_ledger
+from gradcheck.verdict.ledger import DEFAULT_LEDGER, Ledger, load_ledger
 from gradcheck.verdict.verdict import Verdict, Witness
 
 ENTRY = """
@@ -68,6 +68,25 @@ def test_an_entry_covers_its_deviation(ledger):
 )
 def test_it_covers_nothing_else(ledger, other):
     assert ledger.match(other) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "covered"),
+    [
+        ({"avx512bw"}, True),
+        ({"avx512bw", "avx512_bf16"}, False),
+        ({"avx2"}, False),
+        (set(), True),  # a system that does not tell
+    ],
+)
+def test_an_entry_about_other_processors_covers_nothing(tmp_path, flags, covered):
+    path = tmp_path / "ledger.toml"
+    path.write_text(ENTRY + 'cpu = "avx512bw !avx512_bf16"\n', encoding="utf-8")
+    ledger = Ledger(load_ledger(path).entries, "2.13.0", flags)
+    found = verdict(("ordinary", 3.0))
+    assert (ledger.match(found) is ledger.entries[0]) == covered
+    assert ledger.concerns(found) == covered
+    assert (ledger.exceeded(verdict(("ordinary", 5.1))) is ledger.entries[0]) == covered
 
 
 @pytest.mark.parametrize(
