@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import multiprocessing
-import signal
 import sys
 import time
 from collections import Counter
@@ -27,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gradcheck.cases.corpus import corpus
 from gradcheck.formats import FORMATS
 from gradcheck.reference.registry import Reference, reference_named, select
+from gradcheck.run.parallel import start_worker
 
 CASES = 60
 
@@ -65,7 +65,7 @@ def tasks(names: tuple[str, ...], seed: int) -> Iterator[Task]:
 def results(waiting: Iterator[Task], jobs: int) -> Iterator[tuple[Counter[str], list[str]]]:
     """Results in the order in which they come, a few tasks ahead of the one who asks."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with ProcessPoolExecutor(jobs, context, start_worker) as pool:
         running: set[Future[Any]] = {pool.submit(judge_corpus, next(waiting)) for _ in range(2 * jobs)}
         try:
             while True:

@@ -12,6 +12,7 @@ from gradcheck.audit.findings import AuditReport, OperationAudit, Plan
 from gradcheck.errors import ContractError
 from gradcheck.formats import FORMATS
 from gradcheck.reference.registry import Entry, Reference, entry_named
+from gradcheck.run.orphans import end_with_parent
 
 if TYPE_CHECKING:
     from gradcheck.audit.trials import Judge
@@ -93,7 +94,7 @@ def _in_processes(chosen: list[Entry], plan: Plan, jobs: int, progress: Progress
     if forks:
         context.set_forkserver_preload(["gradcheck.audit.worker"])  # with it torch, once for all processes
     done: dict[str, list[OperationAudit]] = {}
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
         futures = {
             pool.submit(_audit_named, reference.name, plan): reference.name
             for reference in sorted(chosen, key=_size, reverse=True)

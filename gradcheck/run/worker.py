@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from dataclasses import replace
 from typing import Any
 
 from gradcheck.cases.case import Case
 from gradcheck.errors import GradcheckError
+from gradcheck.run import parallel
 from gradcheck.run.plan import Piece, cases_of
 from gradcheck.verdict.verdict import Verdict
 
@@ -27,7 +27,7 @@ def start_worker() -> None:
     """One thread each, so that workers share the cores fairly; Ctrl-C is the parent's to handle."""
     from gradcheck.subject.facts import use_one_thread
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parallel.start_worker()
     use_one_thread()
 
 
