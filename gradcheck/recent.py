@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["Recent"]
+import numpy as np
+
+__all__ = ["OfArrays", "Recent"]
 
 T = TypeVar("T")
 
@@ -29,3 +31,16 @@ class Recent(Generic[T]):
     def clear(self) -> None:
         """Forget all."""
         self._things.clear()
+
+
+class OfArrays(Generic[T]):
+    """What follows from an array, of the last ``most`` arrays that nobody can write to; of others it is made anew."""
+
+    def __init__(self, most: int) -> None:
+        self._recent: Recent[tuple[T, np.ndarray]] = Recent(most)
+
+    def get(self, array: np.ndarray, make: Callable[[], T], *words: Hashable) -> T:
+        """What follows from the array, and the words, made now if it is not there."""
+        if array.flags.writeable:
+            return make()
+        return self._recent.get((id(array), *words), lambda: (make(), array))[0]

@@ -1,6 +1,8 @@
 """The last few things that were made."""
 
-from gradcheck.recent import Recent
+import numpy as np
+
+from gradcheck.recent import OfArrays, Recent
 
 
 def test_the_last_things_are_kept_and_the_oldest_goes():
@@ -17,3 +19,18 @@ def test_the_last_things_are_kept_and_the_oldest_goes():
     assert thing("c") == "C"
     assert made[-1] == "c"
     assert len(made) == 5
+
+
+def test_what_follows_from_an_array_is_kept_while_nobody_can_write_to_it():
+    kept, array, made = OfArrays(2), np.arange(3.0), []
+
+    def total(*words):
+        return kept.get(array, lambda: made.append(words) or float(array.sum()), *words)
+
+    assert [total(), total()] == [3.0, 3.0]
+    array[0] = 4.0
+    assert total() == 7.0
+    assert len(made) == 3
+    array.flags.writeable = False
+    assert [total(), total(), total("half"), total("half")] == [7.0] * 4
+    assert made[3:] == [(), ("half",)]

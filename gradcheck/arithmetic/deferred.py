@@ -33,7 +33,7 @@ from gradcheck.arithmetic.running_operators import (
 )
 from gradcheck.arithmetic.running_reductions import reduced_size, sum_of, top_of_terms
 from gradcheck.arithmetic.tape import Noted, Tape, kernels
-from gradcheck.recent import Recent
+from gradcheck.recent import OfArrays
 
 __all__ = ["DEFERRED_ELEMENTS", "Deferred", "deferred", "kernels", "lift_large", "look_at"]
 
@@ -53,12 +53,12 @@ def lift_large(array: np.ndarray, model: RoundingModel) -> Bounded:
         return lift_array(array, model)
     if model.least or model.narrows or not array.flags.c_contiguous:
         return deferred(lift_array(array, model))
-    top = _peak(array) if array.flags.writeable else _peaks.get(id(array), lambda: (_peak(array), array))[0]
+    top = _peaks.get(array, lambda: _peak(array))
     return deferred(Bounded(array, None, model, top if top <= model.largest else math.inf))
 
 
-_peaks: Recent[tuple[float, np.ndarray]] = Recent(8)
-"""Of the last arrays that nobody can write to: each grade and each mode lifts them again."""
+_peaks: OfArrays[float] = OfArrays(8)
+"""Each grade and each mode lifts the same arrays again."""
 
 
 def _peak(array: np.ndarray) -> float:

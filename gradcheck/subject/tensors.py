@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from gradcheck.cases.layouts import CONTIGUOUS, expanded_axis, misfit
-from gradcheck.recent import Recent
+from gradcheck.recent import OfArrays
 from gradcheck.subject.seeding import outside_transforms
 
 __all__ = [
@@ -132,14 +132,12 @@ def to_tensor(array: np.ndarray, dtype: str, device: str, layout: str = "contigu
 COPIED = ("float64", "float32")
 """Dtypes whose tensors on the CPU hold the bits of ``numbers_in``; NaN in float16 may have others."""
 
-_numbers: Recent[tuple[np.ndarray, np.ndarray]] = Recent(8)
+_numbers: OfArrays[np.ndarray] = OfArrays(8)
 
 
 def numbers_in(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """The array in another format of NumPy; what nobody can write to is converted once, as long as it is in use."""
-    if array.dtype == dtype or array.flags.writeable:
-        return array.astype(dtype, copy=False)
-    return _numbers.get((id(array), dtype), lambda: (array.astype(dtype), array))[0]
+    return array if array.dtype == dtype else _numbers.get(array, lambda: array.astype(dtype), dtype)
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
