@@ -13,6 +13,7 @@ import torch
 from gradcheck.cases.case import Case
 from gradcheck.cases.layouts import CONTIGUOUS, SHARING
 from gradcheck.reference.clipping.clipping import Clipping, gradients_of, total_of
+from gradcheck.subject.observed import RAISED
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, dtype_name, to_tensor
 
@@ -60,7 +61,7 @@ def run_clipping(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             total = call(first, **options)
-    except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:
+    except RAISED as error:
         if _NO_KERNEL.search(str(error)):
             return Clipped("unsupported", f"{type(error).__name__}: {str(error).splitlines()[0]}")
         outputs = _gradients(parameters)

@@ -13,6 +13,7 @@ from gradcheck.cases.case import Case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.reference.optim.lbfgs import LBFGSState
 from gradcheck.subject.compiling import compiled
+from gradcheck.subject.observed import RAISED
 from gradcheck.subject.optimizers import Factory, refused, seen
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import to_array
@@ -60,7 +61,7 @@ def run_calls(case: Case, options: dict[str, Any], problem: str, calls: int, sub
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _called(case, options, LOSSES[problem], calls, subject or torch.optim.LBFGS)
-    except (RuntimeError, ValueError, TypeError, ZeroDivisionError) as error:
+    except RAISED as error:
         return Calls("unsupported" if refused(str(error)) else "raises", f"{type(error).__name__}: {error}")
 
 

@@ -10,7 +10,13 @@ import numpy as np
 
 from gradcheck.formats import FORMATS
 
-__all__ = ["Numbers", "Observed"]
+__all__ = ["RAISED", "Numbers", "Observed"]
+
+RAISED = (
+    RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError, ZeroDivisionError,
+)  # fmt: skip
+"""What PyTorch raises on what it does not take; AttributeError for an LSTM's state without its other half,
+ZeroDivisionError for options of an optimizer that divide by 0."""
 
 
 class Numbers(Mapping[str, np.ndarray]):

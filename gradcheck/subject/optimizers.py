@@ -17,6 +17,7 @@ from gradcheck.cases.layouts import SHARING
 from gradcheck.errors import UsageError, choices
 from gradcheck.reference.optim.rule import COMPILED, MODES
 from gradcheck.subject.compiling import compiled
+from gradcheck.subject.observed import RAISED
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import LAYOUTS, array_and_bits, dtype_name, laid_out, to_tensor
 
@@ -194,15 +195,7 @@ def run_history(history: History, subject: Factory | None = None) -> Seen:
                 take = compiled(optimizer.step, history.case.mode.partition(":")[2])
             for step in range(history.steps):
                 _take(history, optimizer, take, params, step, result)
-    except (
-        RuntimeError,
-        NotImplementedError,
-        ValueError,
-        TypeError,
-        IndexError,
-        AssertionError,
-        ZeroDivisionError,
-    ) as error:
+    except RAISED as error:
         message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         place = "when it is made" if step < 0 else f"at step {step}"
         return Seen("unsupported" if refused(str(error)) else "raises", f"{type(error).__name__} {place}: {message}")

@@ -17,7 +17,7 @@ from gradcheck.reference.registry import Reference
 from gradcheck.subject.adapters import Operation, operation_named
 from gradcheck.subject.devices import synchronize
 from gradcheck.subject.modes import Call
-from gradcheck.subject.observed import Observed
+from gradcheck.subject.observed import RAISED, Observed
 from gradcheck.subject.prepare import Prepared, modes
 from gradcheck.subject.settings import applied, unavailable
 from gradcheck.subject.tensors import dtype_name, elements_of, to_tensor
@@ -68,10 +68,6 @@ def run_rows(
     return _observed(operation, case, some, subject, lambda call: replace(call, cotangent=cotangent))
 
 
-_RAISED = (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AttributeError, AssertionError)
-"""What PyTorch raises on arguments that it does not take; AttributeError for an LSTM's state without its other half."""
-
-
 def _observed(
     operation: Reference,
     case: Case,
@@ -90,7 +86,7 @@ def _observed(
             with applied(case.setting), prepared.untouched():
                 outputs = modes()[case.mode](altered(prepared.call()))
             synchronize(case.device)  # an error of a kernel surfaces here, not while results are read
-    except _RAISED as error:
+    except RAISED as error:
         words_of_torch = _first_line(str(error)) or type(error).__name__
         refused = isinstance(error, NotImplementedError) or _NO_KERNEL.search(str(error))
         outcome = "unsupported" if refused else "raises"

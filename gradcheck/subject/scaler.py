@@ -13,6 +13,7 @@ import torch
 from gradcheck.cases.case import Case
 from gradcheck.reference.clipping.scaler import Scaler, gradients_of_history
 from gradcheck.subject.devices import kind_of
+from gradcheck.subject.observed import RAISED
 from gradcheck.subject.settings import under_setting
 from gradcheck.subject.tensors import array_and_bits, to_tensor
 
@@ -61,7 +62,7 @@ def run_scaler(
             _through(before, case, grads[:resume])
             after.load_state_dict(pickle.loads(pickle.dumps(before.state_dict())))
             resumed, _ = _through(after, case, grads[resume:])
-    except (AssertionError, RuntimeError, NotImplementedError, ValueError, TypeError) as error:
+    except RAISED as error:
         refused = isinstance(error, ValueError) and "FP16" in str(error)
         return Scaled("unsupported" if refused else "raises", f"{type(error).__name__}: {str(error).splitlines()[0]}")
     return Scaled("ran", outputs=outputs, resumed=resumed, altered=tuple(altered))

@@ -69,7 +69,7 @@ def test_the_compilers_kernels_are_judged_as_fused_ones(monkeypatch: pytest.Monk
     wanted = []
 
     def compiler(factor: float) -> Callable[..., Any]:
-        def compiled(step: Callable[[], Any], backend: str) -> Callable[[], Any]:
+        def compiled(step: Callable[[], Any], backend: str, options: dict[str, Any]) -> Callable[[], Any]:
             wanted.append(backend)
 
             @torch.no_grad()
