@@ -14,11 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
+from gradcheck.arithmetic.compiled_sums import LEAF, SUM_STARTS, joined_sums, leaf_sums, leaves_of
 from gradcheck.arithmetic.compiler import (
     bits_of,
-    build,
     compiled,
     intrinsic,
     number_of,
@@ -28,24 +27,23 @@ from gradcheck.arithmetic.compiler import (
     widest_vectors,
 )  # fmt: skip
 
-__all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "eight_sums", "largest", "run"]
+__all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "largest", "leaves_of", "run"]
 
-TILE = 128
-"""Elements of one register: a dozen of them fill half of the nearest cache, which two threads of a core may share."""
+TILE = LEAF
+"""Elements of one register at the most: a dozen fill half of the nearest cache, shared by two threads of a core."""
 
 REGISTER = 2 * TILE + 40
 """Numbers from one register to the next: a multiple of 4,096 bytes would make the processor take one for another."""
 
-LOAD, LOAD_BOUND, LOAD_SINGLE, STORE, STORE_BOUND, TOTAL, TOTAL_SIZE, TOTAL_BOUND = range(8)
-ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = range(8, 15)
-MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(15, 20)
-DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, GROW, WORST = range(20, 29)
+LOAD, LOAD_BOUND, LOAD_SINGLE, STORE, STORE_BOUND, SUM_0, SUM_1, TOTAL_0, TOTAL_1 = range(9)
+ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = range(9, 16)
+MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(16, 21)
+DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, GROW, WORST = range(21, 30)
 
-CODES = {name: code for name, code in globals().items() if name.isupper() and name not in ("TILE", "REGISTER")}
-"""Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one)."""
-
-SUM_STARTS = float(np.add.reduce(np.array([-0.0])))
-"""What NumPy adds the first term to: 0.0, and -0.0 since 1.25."""
+_others = ("LEAF", "REGISTER", "SUM_STARTS", "TILE")
+CODES = {name: code for name, code in globals().items() if name.isupper() and name not in _others}
+"""Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one). SUM writes
+the sums of a tile, TOTAL adds to those of each column."""
 
 _integers = taken_as(types.CPointer(types.int64), types.int64, "inttoptr")
 _singles = taken_as(types.CPointer(types.float32), types.CPointer(types.float64), "bitcast")
@@ -62,36 +60,6 @@ def _further(context: Any, pointer: Any) -> Any:
     return pointer(pointer), made
 
 
-@intrinsic
-def eight_sums(context: Any, values: Any, bounds: Any, n: Any) -> Any:
-    """Of n·8 numbers, n > 0, the sums of every eighth from the first on, from the second on, …: of the values, of their
-    sizes and of the bounds, 24 in all.
-
-    Written out since numba does not have the compiler look for sums that it could take together.
-    """
-
-    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        eight, bits = ir.VectorType(ir.DoubleType(), 8), ir.VectorType(ir.IntType(64), 8)
-        lines = [builder.bitcast(pointer, eight.as_pointer()) for pointer in arguments[:2]]
-        magnitude = ir.Constant(bits, [int(_MAGNITUDE)] * 8)
-
-        def row(k: Any) -> list[Any]:
-            value, bound = (builder.load(builder.gep(line, [k]), align=8) for line in lines)
-            size = builder.bitcast(builder.and_(builder.bitcast(value, bits), magnitude), eight)
-            return [value, size, bound]
-
-        n, one = arguments[2], ir.Constant(arguments[2].type, 1)
-        sums = [build.alloca_once_value(builder, first) for first in row(ir.Constant(n.type, 0))]
-        with build.for_range(builder, n, start=one) as loop:
-            for place, term in zip(sums, row(loop.index), strict=True):
-                builder.store(builder.fadd(builder.load(place), term), place)
-        found = [builder.load(place) for place in sums]
-        lanes = [builder.extract_element(whole, ir.Constant(ir.IntType(32), i)) for whole in found for i in range(8)]
-        return context.make_tuple(builder, signature.return_type, lanes)
-
-    return types.UniTuple(types.float64, 24)(values, bounds, n), made
-
-
 _MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
 _EXPONENT = np.int64(0x7FF0000000000000)
 _LEAST = np.int64(-(2**63))
@@ -103,8 +71,14 @@ ratio. For a power of two in the place of the bound BELOW_ONE is not needed: the
 
 
 @compiled
-def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> None:
-    """Largest |got - a| over the bound p once it is stored, and in ulps, of this tile and those before; d, e: scratch.
+def _allowed(a: float, p: float, roundoff: float, least: float) -> float:
+    """The bound p of a once it is stored."""
+    return ((abs(a) + p) * roundoff + least) + p
+
+
+@compiled
+def _worst(a: Any, p: Any, got: Any, n: int, constants: int) -> None:
+    """Largest |got - a| over the bound p once it is stored, and in ulps, of this tile and those before.
 
     constants: address of roundoff and smallest number of storing (0: it rounds nothing), the smallest normal number of
     the format that ulps are counted in, how many of them a power of two has, and the bits of the two maxima so far,
@@ -116,19 +90,17 @@ def _worst(d: Any, e: Any, a: Any, p: Any, got: Any, n: int, constants: int) -> 
     ratio_known, ulp_known, above, beyond = number_of(ratio) * BELOW_ONE, number_of(ulp), _LEAST, _LEAST
     for i in range(n):
         error = abs(got[i] - a[i])
-        allowed = ((abs(a[i]) + p[i]) * roundoff + least) + p[i]
         one = number_of(max(bits_of(a[i]) & _EXPONENT, normal)) * share
-        d[i] = allowed
-        e[i] = error
-        above = max(above, bits_of(allowed * ratio_known - (error + TINY)) ^ _LEAST)
+        margin = _allowed(a[i], p[i], roundoff, least) * ratio_known - (error + TINY)
+        above = max(above, bits_of(margin) ^ _LEAST)
         beyond = max(beyond, bits_of(one * ulp_known - (error + TINY)) ^ _LEAST)
     if above > _EXPONENT ^ _LEAST:  # one is negative or NaN: a quotient, which takes longest, may be the largest yet
         for i in range(n):
-            ratio = max(ratio, bits_of(e[i] / d[i]) & _MAGNITUDE)
+            ratio = max(ratio, bits_of(abs(got[i] - a[i]) / _allowed(a[i], p[i], roundoff, least)) & _MAGNITUDE)
     if beyond > _EXPONENT ^ _LEAST:
         for i in range(n):
             one = number_of(max(bits_of(a[i]) & _EXPONENT, normal)) * share
-            ulp = max(ulp, bits_of(e[i] / one) & _MAGNITUDE)
+            ulp = max(ulp, bits_of(abs(got[i] - a[i]) / one) & _MAGNITUDE)
     maxima[4], maxima[5] = ratio, ulp
 
 
@@ -140,10 +112,17 @@ def _at(places: int, place: int, row: int, start: int) -> Any:
 
 
 @compiled
+def _beyond(places: int, words: Any, row: int, start: int, numbers: int) -> Any:
+    """The same of the place that a step writes, so many numbers further on."""
+    place = _integers(places + 24 * words[1])
+    return pointer(place[0] + row * place[1] + start * place[2] + 8 * numbers)
+
+
+@compiled
 def _step(
-    step: int, places: int, constants: int, row: int, start: int, n: int, own: float, unit: float, eta: float
+    step: int, places: int, constants: int, row: int, leaf: int, start: int, n: int, own: float, unit: float, eta: float
 ) -> None:  # fmt: skip
-    """One step on one tile: d from a and b, with the bounds e from p and q.
+    """One step on one tile, that of a number in its row: d from a and b, with the bounds e from p and q.
 
     step, places and constants are addresses: of arrays, references would be counted.
     """
@@ -173,15 +152,21 @@ def _step(
     elif code == STORE_BOUND:
         for i in range(n):
             d[i] = p[i]
-    elif code == TOTAL:
+    elif code in (SUM_0, SUM_1):
+        sums, place = leaf_sums(a, p if code == SUM_1 else a, n), 3 * leaf
+        d[place], d[place + 1], d[place + 2] = sums
+    elif code == TOTAL_0:
+        sizes = _beyond(places, words, row, start, words[4])
         for i in range(n):
             d[i] += a[i]
-    elif code == TOTAL_SIZE:
+            sizes[i] += abs(a[i])
+    elif code == TOTAL_1:
+        sizes = _beyond(places, words, row, start, words[4])
+        spreads = _beyond(places, words, row, start, 2 * words[4])
         for i in range(n):
-            d[i] += abs(a[i])
-    elif code == TOTAL_BOUND:
-        for i in range(n):
-            d[i] += p[i]
+            d[i] += a[i]
+            sizes[i] += abs(a[i])
+            spreads[i] += p[i]
     elif code == ADD_00:
         for i in range(n):
             v = a[i] + b[i]
@@ -282,84 +267,32 @@ def _step(
         for i in range(n):
             d[i] = singles[i]
     elif code == WORST:
-        _worst(d, e, a, p, b, n, constants + 8 * words[4])
-
-
-@compiled
-def _together(r: Any) -> float:
-    """Eight partial sums added up as NumPy does."""
-    return ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-
-
-@compiled
-def _leaf_sums(values: int, bounds: int, n: int) -> tuple[float, float, float]:
-    """Σ value, Σ |value| and Σ bound of up to 128 numbers, each in eight partial sums, as NumPy adds them."""
-    value = size = spread = SUM_STARTS
-    done = 0
-    if n >= 8:
-        done = n - n % 8
-        sums = eight_sums(pointer(values), pointer(bounds), n // 8)
-        value, size, spread = _together(sums[:8]), _together(sums[8:16]), _together(sums[16:])
-    a, p = pointer(values), pointer(bounds)
-    for i in range(done, n):
-        value += a[i]
-        size += abs(a[i])
-        spread += p[i]
-    return value, size, spread
-
-
-@compiled
-def _pairwise_sums(values: int, bounds: int, n: int, size: Any, rest: Any, left: Any) -> tuple[float, float, float]:
-    """The same sums of any number beside one another in NumPy's order (``pairwise_sum`` in its loops of sums): half and
-    half, down to 128. Without recursion, which numba does not bring back from a file: size and rest (64, int64) and
-    left (64, 3) hold the halves that are open."""
-    depth, size[0] = 0, n
-    while True:
-        while size[depth] > 128:
-            half = size[depth] // 2
-            half -= half % 8
-            rest[depth] = size[depth] - half
-            depth += 1
-            size[depth] = half
-        total = _leaf_sums(values, bounds, size[depth])
-        values += 8 * size[depth]
-        bounds += 8 * size[depth]
-        while depth and not rest[depth - 1]:  # a right half: the sum of both is done
-            depth -= 1
-            total = (left[depth, 0] + total[0], left[depth, 1] + total[1], left[depth, 2] + total[2])
-        if not depth:
-            return total
-        left[depth - 1, 0], left[depth - 1, 1], left[depth - 1, 2] = total
-        size[depth] = rest[depth - 1]
-        rest[depth - 1] = 0
+        _worst(a, p, b, n, constants + 8 * words[4])
 
 
 @compiled
 def run(
-    steps: Any, once: int, per_row: int, places: Any, constants: Any, rows: int, columns: int, units: Any, lines: Any
+    steps: Any, once: int, per_row: int, places: Any, constants: Any, leaves: Any, rows: int, units: Any, sums: Any
 ) -> None:  # fmt: skip
-    """Run a tape over ``rows`` × ``columns`` elements.
+    """Run a tape over the rows of a number; each tile is a piece in which NumPy would add up the row.
 
     steps: (k, 5), of which those before ``once`` are run once and those before ``per_row`` once a row; places: (m, 3);
-    units: what a sum adds, unit roundoff and η; lines: (m, 4), addresses of lines of values and of their bounds, by how
-    much these grow from row to row (0: the steps store them for each), and the address of (3, rows) that get their sums
-    and that of the values' sizes.
+    leaves: where the tiles begin, and where the last one ends; units: what a sum adds, unit roundoff and η; sums:
+    (m, 2), addresses of what SUM writes, three numbers for each tile of a row, and of (3, rows) that get their sums.
     """
     own, unit, eta = units
-    size, rest, left = np.empty(64, np.int64), np.empty(64, np.int64), np.empty((64, 3))
-    table, at, numbers = steps.ctypes.data, places.ctypes.data, constants.ctypes.data
+    size, rest, left = np.empty(64, np.int64), np.zeros(64, np.int64), np.empty((64, 3))
+    table, at, numbers, tiles = steps.ctypes.data, places.ctypes.data, constants.ctypes.data, len(leaves) - 1
     for row in range(rows):
-        for start in range(0, columns, TILE):
-            n = min(TILE, columns - start)
-            first = per_row if start else once if row else 0
+        for leaf in range(tiles):
+            start, n = leaves[leaf], leaves[leaf + 1] - leaves[leaf]
+            first = per_row if leaf else once if row else 0
             for k in range(first, len(steps)):
-                _step(table + 40 * k, at, numbers, row, start, n if k >= per_row else TILE, own, unit, eta)
-        for k in range(len(lines)):
-            further = row * lines[k, 2]
-            values, bounds, sums = lines[k, 0] + further, lines[k, 1] + further, pointer(lines[k, 3])
-            total = _pairwise_sums(values, bounds, columns, size, rest, left)
+                _step(table + 40 * k, at, numbers, row, leaf, start, n if k >= per_row else TILE, own, unit, eta)
+        for k in range(len(sums)):
+            total, found = joined_sums(pointer(sums[k, 0]), leaves[tiles], size, rest, left), pointer(sums[k, 1])
             for part in range(3):
-                sums[part * rows + row] = SUM_STARTS + total[part]
+                found[part * rows + row] = SUM_STARTS + total[part]
 
 
 @compiled

@@ -54,7 +54,8 @@ class Noted(Protocol):
 
 
 Step = tuple[str, Place, Place, Place, int]
-"""What is done, by its name among the kernels' codes; the place written, the two read, and the constant taken."""
+"""What is done, by its name among the kernels' codes; the place written, the two read, and the constant taken, or, of
+TOTAL, how many columns there are."""
 
 
 class Tape:
@@ -70,7 +71,8 @@ class Tape:
         self._rows, self._columns = math.prod(shape[:-1]), shape[-1]
         self._steps: tuple[list[Step], list[Step], list[Step]] = ([], [], [])  # once, once a row, for each tile
         self._constants: list[float] = [0.0]
-        self._lines: list[tuple[int, int, int, int]] = []  # addresses of values and bounds, step by row, and of sums
+        self._leaves: np.ndarray = self._kernels.leaves_of(self._columns)
+        self._sums: list[tuple[int, int]] = []  # addresses of the sums of a row's pieces, and of the rows' sums
         self._alive: list[Any] = []  # the arrays whose addresses are on the tape
         self._known: dict[int, Place] = {}
         self._count = 0
@@ -136,23 +138,16 @@ class Tape:
 
     def row_sums(self, terms: Place) -> np.ndarray:
         """Σ value, Σ |value| and, unless it is exact, Σ bound along each row: (2 or 3, rows), once the tape has run."""
-        sums = np.empty((3, self._rows))
-        if terms.outside:  # the rows of an exact array are lines as they are
-            self._lines.append((terms.address, terms.address, terms.row, _address(sums)))
-        else:
-            value, bound = np.empty((2, self._columns))
-            self._write("STORE", terms, value, 0)
-            if terms.bounded:
-                self._write("STORE_BOUND", terms, bound, 0)
-            self._lines.append((_address(value), _address(bound if terms.bounded else value), 0, _address(sums)))
+        pieces, sums = np.full((len(self._leaves) - 1, 3), np.nan), np.empty((3, self._rows))
+        self._note(f"SUM_{terms.bounded:d}", self._array(pieces, 0, 0), terms)
+        self._sums.append((_address(pieces), _address(sums)))
         self._alive.append(sums)
         return sums[: 2 + terms.bounded]
 
     def column_sums(self, terms: Place) -> np.ndarray:
         """The same sums along each column: (2 or 3, columns)."""
         sums = np.full((2 + terms.bounded, self._columns), self._kernels.SUM_STARTS)
-        for part, name in zip(sums, ("TOTAL", "TOTAL_SIZE", "TOTAL_BOUND"), strict=False):
-            self._write(name, terms, part, 0)
+        self._note(f"TOTAL_{terms.bounded:d}", self._array(sums, 0, 8), terms, constant=self._columns)
         return sums
 
     def _rule(self, name: str, left: Place, right: Place) -> Place:
@@ -223,8 +218,8 @@ class Tape:
         units = (model.eta if model.least else 0.0, model.unit, model.eta)
         once, per_row = len(self._steps[0]), len(self._steps[0]) + len(self._steps[1])
         self._kernels.run(
-            np.array(steps, dtype=np.int64), once, per_row, table, constants, self._rows, self._columns, units,
-            np.array(self._lines, dtype=np.int64).reshape(-1, 4),
+            np.array(steps, dtype=np.int64), once, per_row, table, constants, self._leaves, self._rows, units,
+            np.array(self._sums, dtype=np.int64).reshape(-1, 2),
         )  # fmt: skip
         return constants
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arithmetic import extended as x87
+from gradcheck.arithmetic.compiled_sums import SUM_STARTS, leaf_sums
 from gradcheck.arithmetic.compiler import bits_of, compiled, number_of, pointer
-from gradcheck.arithmetic.kernels import SUM_STARTS, eight_sums
 
 __all__ = ["ADD", "DIVIDE", "MULTIPLY", "ROOT", "SCALE", "SUBTRACT", "combine", "reunite", "sums", "widen", "worst"]
 
@@ -74,8 +74,9 @@ def _spread(line: Any, step: int, scratch: Any, n: int) -> Any:
     """A line of n numbers: as it is, or of the same number throughout where the step is 0."""
     if step:
         return line
+    number = line[0]  # read once: the compiler cannot know that scratch is elsewhere
     for k in range(n):
-        scratch[k] = line[0]
+        scratch[k] = number
     return scratch
 
 
@@ -154,28 +155,8 @@ def combine(
 
 
 @compiled
-def _together(r: Any) -> float:
-    """Eight partial sums added up as NumPy does."""
-    return ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-
-
-@compiled
-def _plain_sums(sizes: Any, bounds: Any, n: int) -> tuple[float, float]:
-    """The sums of n ≤ ``plans.MOST_COLUMNS`` sizes and bounds as NumPy adds them."""
-    size, bound, done = SUM_STARTS, SUM_STARTS, 0
-    if n >= 8:
-        done = n - n % 8
-        parts = eight_sums(sizes, bounds, n // 8)
-        size, bound = _together(parts[8:16]), _together(parts[16:])
-    for i in range(done, n):
-        size += abs(sizes[i])
-        bound += bounds[i]
-    return SUM_STARTS + size, SUM_STARTS + bound
-
-
-@compiled
 def _wide_sum(to: int, first: int, n: int, parts: int) -> None:
-    """The same of wide numbers, into an address; parts: that of 8 more."""
+    """The sum of wide numbers as ``leaf_sums`` adds them, into an address; parts: that of 8 more."""
     done = n - n % 8
     if done:
         for lane in range(8):
@@ -222,7 +203,8 @@ def sums(a: Any, data: Any, rows: int, columns: int, by_row: bool, factor: float
             first = row * columns
             _wide_sum(to + 16 * row, at + 16 * first, columns, parts.ctypes.data)
             of_bounds = at + 8 * ((3 if bounded else 2) * n + first)
-            totals[row], spreads[row] = _plain_sums(pointer(at + 8 * (2 * n + first)), pointer(of_bounds), columns)
+            _, size, bound = leaf_sums(pointer(at + 8 * (2 * n + first)), pointer(of_bounds), columns)
+            totals[row], spreads[row] = SUM_STARTS + size, SUM_STARTS + bound
     else:
         totals[:], spreads[:] = SUM_STARTS, SUM_STARTS
         x87.widen(parts.ctypes.data, SUM_STARTS)
