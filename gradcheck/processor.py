@@ -32,7 +32,7 @@ def processor_flags() -> frozenset[str]:
     """Instruction sets of this processor that oneDNN may take, as Linux names them; empty where the system does not
     tell."""
     most = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
-    found = re.search(r"^flags\s*:(.*)", _told(), re.MULTILINE)
+    found = re.search(r"^(?:flags|Features)\s*:(.*)", _told(), re.MULTILINE)  # the latter on Arm
     withheld = WITHHELD.get(most.upper(), ())
     return frozenset(flag for flag in (found[1].split() if found else ()) if not flag.startswith(withheld))
 

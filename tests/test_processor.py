@@ -34,6 +34,13 @@ def test_what_onednn_is_told_not_to_take_is_not_there(monkeypatch, tmp_path, var
     assert processor.processor_name() == "Some Processor"
 
 
+def test_arm_has_other_words_for_them(monkeypatch, tmp_path):
+    about = tmp_path / "cpuinfo"
+    about.write_text("processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd bf16\n", encoding="utf-8")
+    monkeypatch.setattr(processor, "ABOUT", about)
+    assert processor.processor_flags.__wrapped__() == {"fp", "asimd", "bf16"}
+
+
 def test_a_system_that_does_not_tell_has_no_instruction_sets(monkeypatch, tmp_path):
     monkeypatch.setattr(processor, "ABOUT", tmp_path / "cpuinfo")
     assert processor.processor_flags.__wrapped__() == frozenset()

@@ -122,9 +122,9 @@ def _beyond(places: int, words: Any, row: int, start: int, numbers: int) -> Any:
 def _step(
     step: int, places: int, constants: int, row: int, leaf: int, start: int, n: int, own: float, unit: float, eta: float
 ) -> None:  # fmt: skip
-    """One step on one tile, that of a number in its row: d from a and b, with the bounds e from p and q.
+    """One step on one tile: d from a and b, with the bounds e from p and q.
 
-    step, places and constants are addresses: of arrays, references would be counted.
+    leaf: which tile of its row; step, places and constants are addresses: of arrays, references would be counted.
     """
     widest_vectors()
     words = _integers(step)

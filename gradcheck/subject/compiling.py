@@ -1,4 +1,4 @@
-"""``torch.compile`` as every compiled mode calls it: nothing that was compiled before is used again."""
+"""``torch.compile`` as every compiled mode calls it: without what was traced before, in this process or another."""
 
 from __future__ import annotations
 
