@@ -1,6 +1,7 @@
 """Compiled modes judge what PyTorch compiles now, not what another process left on disk."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -30,18 +31,13 @@ def _answers(capability, folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif("avx512bw" not in processor_flags(), reason="the processor has no AVX-512 to change from")
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="there is no C++ compiler")
 @pytest.mark.skipif(not torch.__version__.startswith("2.13.0"), reason="seen with torch 2.13.0, which it pins")
 def test_code_for_other_vectors_is_not_taken_from_the_cache(tmp_path):
     """Inductor's cache of graphs hands an AVX2 process the code that an AVX-512 process left: half of the result is
     never written. It is what PyTorch does, and what ``compiled`` does not see."""
-    _answers("avx512", tmp_path)
+    assert _answers("avx512", tmp_path) == ["True", "True"]
     assert _answers("avx2", tmp_path) == ["False", "True"]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("avx512bw" not in processor_flags(), reason="the processor has no AVX-512 to change from")
-def test_an_empty_cache_harms_neither(tmp_path):
-    assert _answers("avx2", tmp_path) == ["True", "True"]
 
 
 def test_no_option_of_inductor_reaches_another_backend():
