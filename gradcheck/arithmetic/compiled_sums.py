@@ -12,11 +12,9 @@ import numpy as np
 from llvmlite import ir
 
 from gradcheck.arithmetic.compiler import build, compiled, intrinsic, types
+from gradcheck.arithmetic.plans import MOST_COLUMNS
 
-__all__ = ["LEAF", "SUM_STARTS", "eight_sums", "joined_sums", "leaf_sums", "leaves_of", "together"]
-
-LEAF = 128
-"""Of so many numbers beside one another NumPy adds every eighth, and then the eight sums; more it halves first."""
+__all__ = ["SUM_STARTS", "eight_sums", "joined_sums", "leaf_sums", "leaves_of"]
 
 SUM_STARTS = float(np.add.reduce(np.array([-0.0])))
 """What NumPy adds the first term to: 0.0, and -0.0 since 1.25."""
@@ -57,7 +55,7 @@ def leaves_of(columns: int) -> np.ndarray:
     """Where the pieces begin in which NumPy adds so many numbers, and where the last one ends: int64, ascending."""
 
     def sizes(n: int) -> list[int]:
-        if n <= LEAF:
+        if n <= MOST_COLUMNS:
             return [n]
         half = n // 2 - n // 2 % 8
         return sizes(half) + sizes(n - half)
@@ -66,7 +64,7 @@ def leaves_of(columns: int) -> np.ndarray:
 
 
 @compiled
-def together(r: Any) -> float:
+def _together(r: Any) -> float:
     """Eight partial sums added up as NumPy does."""
     return ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
 
@@ -79,7 +77,7 @@ def leaf_sums(values: Any, bounds: Any, n: int) -> tuple[float, float, float]:
     if n >= 8:
         done = n - n % 8
         sums = eight_sums(values, bounds, n // 8)
-        value, size, spread = together(sums[:8]), together(sums[8:16]), together(sums[16:])
+        value, size, spread = _together(sums[:8]), _together(sums[8:16]), _together(sums[16:])
     for i in range(done, n):
         value += values[i]
         size += abs(values[i])
@@ -96,7 +94,7 @@ def joined_sums(leaves: Any, columns: int, size: Any, rest: Any, left: Any) -> t
     """
     depth, leaf, size[0] = 0, 0, columns
     while True:
-        while size[depth] > LEAF:
+        while size[depth] > MOST_COLUMNS:
             half = size[depth] // 2
             half -= half % 8
             rest[depth] = size[depth] - half

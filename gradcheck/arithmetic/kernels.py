@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arithmetic.compiled_sums import LEAF, SUM_STARTS, joined_sums, leaf_sums, leaves_of
+from gradcheck.arithmetic.compiled_sums import SUM_STARTS, joined_sums, leaf_sums, leaves_of
 from gradcheck.arithmetic.compiler import (
     bits_of,
     compiled,
@@ -26,10 +26,11 @@ from gradcheck.arithmetic.compiler import (
     types,
     widest_vectors,
 )  # fmt: skip
+from gradcheck.arithmetic.plans import MOST_COLUMNS
 
 __all__ = ["CODES", "REGISTER", "SUM_STARTS", "TILE", "largest", "leaves_of", "run"]
 
-TILE = LEAF
+TILE = MOST_COLUMNS
 """Elements of one register at the most: a dozen fill half of the nearest cache, shared by two threads of a core."""
 
 REGISTER = 2 * TILE + 40
@@ -40,7 +41,7 @@ ADD_00, ADD_10, ADD_11, SUBTRACT_00, SUBTRACT_10, SUBTRACT_01, SUBTRACT_11 = ran
 MULTIPLY_00, MULTIPLY_01, MULTIPLY_11, MULTIPLY_ROOM_01, MULTIPLY_ROOM_11 = range(16, 21)
 DIVIDE_00, DIVIDE_10, SCALE_00, SCALE_01, SCALE_11, NEGATIVE_0, NEGATIVE_1, GROW, WORST = range(21, 30)
 
-_others = ("LEAF", "REGISTER", "SUM_STARTS", "TILE")
+_others = ("MOST_COLUMNS", "REGISTER", "SUM_STARTS", "TILE")
 CODES = {name: code for name, code in globals().items() if name.isupper() and name not in _others}
 """Steps by name. The digits say which operands have a bound (of SCALE: whether operand and result have one). SUM writes
 the sums of a tile, TOTAL adds to those of each column."""
@@ -112,13 +113,6 @@ def _at(places: int, place: int, row: int, start: int) -> Any:
 
 
 @compiled
-def _beyond(places: int, words: Any, row: int, start: int, numbers: int) -> Any:
-    """The same of the place that a step writes, so many numbers further on."""
-    place = _integers(places + 24 * words[1])
-    return pointer(place[0] + row * place[1] + start * place[2] + 8 * numbers)
-
-
-@compiled
 def _step(
     step: int, places: int, constants: int, row: int, leaf: int, start: int, n: int, own: float, unit: float, eta: float
 ) -> None:  # fmt: skip
@@ -156,13 +150,13 @@ def _step(
         sums, place = leaf_sums(a, p if code == SUM_1 else a, n), 3 * leaf
         d[place], d[place + 1], d[place + 2] = sums
     elif code == TOTAL_0:
-        sizes = _beyond(places, words, row, start, words[4])
+        sizes = _at(places, words[1], row, start + words[4])
         for i in range(n):
             d[i] += a[i]
             sizes[i] += abs(a[i])
     elif code == TOTAL_1:
-        sizes = _beyond(places, words, row, start, words[4])
-        spreads = _beyond(places, words, row, start, 2 * words[4])
+        sizes = _at(places, words[1], row, start + words[4])
+        spreads = _at(places, words[1], row, start + 2 * words[4])
         for i in range(n):
             d[i] += a[i]
             sizes[i] += abs(a[i])

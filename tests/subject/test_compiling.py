@@ -13,12 +13,12 @@ from gradcheck.subject.compiling import compiled
 
 BOTH = """
 import torch
-x = torch.linspace(-1.0, 1.0, 64)
-should_be = torch.nn.functional.elu(x)
-print(torch.allclose(torch.compile(torch.nn.functional.elu)(x), should_be))
+x = torch.linspace(1.0, 2.0, 64)
+print(torch.equal(torch.compile(torch.neg)(x), -x))
 from gradcheck.subject.compiling import compiled
-print(torch.allclose(compiled(torch.nn.functional.elu, "inductor")(x), should_be))
+print(torch.equal(compiled(torch.neg, "inductor")(x), -x))
 """
+"""Of an operation that rounds nothing: every bit is known."""
 
 
 def _answers(capability, folder):
@@ -32,12 +32,13 @@ def _answers(capability, folder):
 @pytest.mark.slow
 @pytest.mark.skipif("avx512bw" not in processor_flags(), reason="the processor has no AVX-512 to change from")
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="there is no C++ compiler")
-@pytest.mark.skipif(not torch.__version__.startswith("2.13.0"), reason="seen with torch 2.13.0, which it pins")
 def test_code_for_other_vectors_is_not_taken_from_the_cache(tmp_path):
     """Inductor's cache of graphs hands an AVX2 process the code that an AVX-512 process left: half of the result is
-    never written. It is what PyTorch does, and what ``compiled`` does not see."""
+    never written. It is what torch 2.13.0 does, of other versions nobody knows; ``compiled`` never sees it."""
     assert _answers("avx512", tmp_path) == ["True", "True"]
-    assert _answers("avx2", tmp_path) == ["False", "True"]
+    plain, ours = _answers("avx2", tmp_path)
+    assert ours == "True"
+    assert plain == "False" or not torch.__version__.startswith("2.13.0")
 
 
 def test_no_option_of_inductor_reaches_another_backend():
