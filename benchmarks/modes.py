@@ -3,25 +3,28 @@
     python benchmarks/modes.py [--operation silu]… [--dtype float32] [--cases 4] [--rounds 3]
     python benchmarks/modes.py --all [--cases 2]            every operation
     python benchmarks/modes.py --ratios [--cases 12]        worst error/bound of ``forward`` and ``double``
+    python benchmarks/modes.py --rules [--all] [--cases 2]  how many rules of running error each oracle takes
     python benchmarks/modes.py --wall [--cases 60]          wall time of ``gradcheck verify --mode eager`` on two cores
 
-One process, one thread, processor time, least of several rounds, but for ``--wall``. ``over``: judging in all modes,
-without PyTorch's own time in them, over judging ``backward`` alone (to reach: 3); that is the whole of it, the drawing
-of inputs and PyTorch's run included. ``over judging``: over the judging of ``backward`` without these two, the strict
-reading. PyTorch's own time is that of ``run_case``: tensors are made in it, and memory is compared. Each family of
-modes has drawn cases of its own. At the end: median and worst; in which oracle the time goes; and an estimate of
-``gradcheck verify --mode eager`` in four dtypes on two cores: what a drawn case took in each family of modes, times the
-cases that a run has there (the few large ones take longer).
+One process, one thread, processor time, least of several rounds, but for ``--wall``; ``--rules`` counts, and times
+nothing. ``over``: judging in all modes, without PyTorch's own time in them, over judging ``backward`` alone (to reach:
+3); that is the whole of it, the drawing of inputs and PyTorch's run included. ``over judging``: over the judging of
+``backward`` without these two, the strict reading. PyTorch's own time is that of ``run_case``: tensors are made in it,
+and memory is compared. Each family of modes has drawn cases of its own. At the end: median and worst; in which oracle
+the time goes; and an estimate of ``gradcheck verify --mode eager`` in four dtypes on two cores: what a drawn case took
+in each family of modes, times the cases that a run has there (the few large ones take longer).
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FrameType
 
 import click
 import torch
@@ -29,6 +32,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gradcheck.arithmetic import running
 from gradcheck.cases.case import Case
 from gradcheck.cases.corpus import drawn_case
 from gradcheck.cases.inputs import arguments_of
@@ -160,6 +164,57 @@ def summarise(found: dict[str, Cost]) -> None:
     print(f"verify --mode eager of these {len(found)} operations, estimated: {run:.0f} s on {CORES} cores, four dtypes")
 
 
+ARITHMETIC = os.path.splitext(running.__file__)[0]
+"""How the paths begin of the files that hold the rules of running error."""
+
+NO_RULES = ("__init__", "full_bound", "lift", "lift_array", "ndim", "shape", "size")
+"""What a formula asks of a number besides, which computes nothing."""
+
+
+def rules_in(cases: list[Case]) -> int:
+    """How many rules of running error the judging of cases takes, those that a rule asks for itself not counted."""
+    count = 0
+
+    def entered(frame: FrameType, event: str, _: object) -> None:
+        nonlocal count
+        if event == "call" and frame.f_code.co_filename.startswith(ARITHMETIC) and frame.f_back is not None:
+            outside = not frame.f_back.f_code.co_filename.startswith(ARITHMETIC)
+            count += outside and frame.f_code.co_name not in NO_RULES
+
+    forget_evaluations()
+    sys.setprofile(entered)
+    try:
+        judged(cases)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def rules(names: tuple[str, ...], dtype: str, cases: int) -> None:
+    """Rules of running error in each family of modes over those in ``backward``: what they would cost, were all rules
+    as long. A family judges as many drawn cases of its own, and shares one evaluation of each."""
+    os.environ["GRADCHECK_FAST"] = "0"  # compiled rules are in other files
+    found: dict[str, dict[str, float]] = {}
+    for entry in select(names):
+        if not isinstance(entry, Reference):
+            continue
+        counts = {
+            "backward" if piece.modes == ("backward",) else oracle_of(piece.modes[0]): rules_in(list(cases_of(piece)))
+            for piece in drawn_pieces(entry, GROUPS["eager"], dtype, cases, 0)
+        }
+        if counts["backward"]:  # what only moves elements takes none
+            found[entry.name] = {oracle: count / counts["backward"] for oracle, count in counts.items()}
+    oracles = list(dict.fromkeys(oracle for parts in found.values() for oracle in parts))
+    table = Table("operation", *oracles, "all", box=box.SIMPLE)
+    for name, parts in found.items() if names else ():
+        cells = (f"{parts[oracle]:.1f}" if oracle in parts else "" for oracle in oracles)
+        table.add_row(name.rpartition(".")[2], *cells, f"{sum(parts.values()):.1f}")
+    medians = (statistics.median(parts.get(oracle, 0.0) for parts in found.values()) for oracle in oracles)
+    whole = statistics.median(sum(parts.values()) for parts in found.values())
+    table.add_row(f"median of {len(found)}", *(f"{part:.1f}" for part in medians), f"{whole:.1f}")
+    Console(width=160).print(table)
+
+
 def ratios(names: tuple[str, ...], dtype: str, cases: int) -> None:
     """Worst error/bound in forward mode and of double backward, of what agrees; known deviations are counted."""
     ledger, table = load_ledger(), Table("operation", "forward", "double", "known", box=box.SIMPLE)
@@ -203,17 +258,28 @@ def wall(names: tuple[str, ...], cases: int) -> None:
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--all", "everything", is_flag=True, help="Every operation, instead of a few.")
 @click.option("--ratios", "show_ratios", is_flag=True)
+@click.option("--rules", "show_rules", is_flag=True)
 @click.option("--wall", "show_wall", is_flag=True)
 def main(
-    names: tuple[str, ...], dtype: str, cases: int, rounds: int, everything: bool, show_ratios: bool, show_wall: bool
+    names: tuple[str, ...],
+    dtype: str,
+    cases: int,
+    rounds: int,
+    everything: bool,
+    show_ratios: bool,
+    show_rules: bool,
+    show_wall: bool,
 ) -> None:
     torch.set_num_threads(1)
+    chosen = names or (() if everything else OPERATIONS)
     if show_wall:
         wall(names, cases)
     elif show_ratios:
         ratios(names, dtype, cases)
+    elif show_rules:
+        rules(chosen, dtype, cases)
     else:
-        costs(names or (() if everything else OPERATIONS), dtype, cases, rounds)
+        costs(chosen, dtype, cases, rounds)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 
-__all__ = ["ORPHANED", "end_with_parent"]
+__all__ = ["end_with_parent"]
 
 ORPHANED = 71
 """Exit status of a worker whose parent is gone. (71 is ``EX_OSERR`` of sysexits.h.)"""
