@@ -87,12 +87,14 @@ def forward_over_reverse(call: Call) -> Tensors:
 def reverse_over_forward(call: Call) -> Tensors:
     """``torch.func.vjp`` of ``torch.func.jvp``."""
 
-    def tangents(leaves: Tensors) -> Tensors:
-        _, found, _ = func.jvp(call.split, (leaves,), (call.tangents(),), has_aux=True)
-        return dict(found)
+    def tangents(leaves: Tensors) -> tuple[Tensors, Tensors]:
+        ends, found, _ = func.jvp(call.split, (leaves,), (call.tangents(),), has_aux=True)
+        return dict(found), dict(ends)
 
-    along, pull = func.vjp(tangents, call.leaves)
-    (found,) = pull({name: call.cotangent(name, tangent) for name, tangent in along.items()})
+    along, pull, ends = func.vjp(tangents, call.leaves, has_aux=True)
+    # A tangent of another dtype than its output's (the ledger knows one) would be given other numbers.
+    cotangents = {name: call.cotangent(name, ends[name]).to(tangent.dtype) for name, tangent in along.items()}
+    (found,) = pull(cotangents)
     return products(found)
 
 

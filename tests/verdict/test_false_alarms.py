@@ -1,4 +1,5 @@
-"""Cases of correct kernels that gradcheck once called wrong, since a bound did not know a route of PyTorch's."""
+"""Cases of correct kernels that gradcheck once called wrong: a bound did not know a route of PyTorch's, or PyTorch was
+given other numbers than the reference."""
 
 import numpy as np
 import pytest
@@ -32,6 +33,11 @@ CASES = {
     "a subnormal difference that is divided first": (
         "nn.functional.smooth_l1_loss(x=edges(8, 31), target=integers(8, 31), reduction='none', beta=2.0) "
         "seed=401001221 dtype=float32 cotangent=wide"
+    ),
+    "a cotangent of the output's dtype, although its tangent has another": (
+        "nn.functional.triplet_margin_with_distance_loss(x=ties(8), positive=ordinary(8), negative=subnormal(8), "
+        "distance_function=None, margin=2.0, swap=True, reduction='mean') seed=4242012728 dtype=float32 "
+        "mode=reverse-over-forward cotangent=wide"
     ),
 }
 
