@@ -38,7 +38,7 @@ from gradcheck.cases.corpus import drawn_case
 from gradcheck.cases.inputs import arguments_of
 from gradcheck.cases.modes import GROUPS, oracle_of
 from gradcheck.reference.registry import Reference, references, select
-from gradcheck.run.plan import cases_of, corpus_size, drawn_pieces
+from gradcheck.run.plan import Piece, cases_of, corpus_size, drawn_pieces
 from gradcheck.subject.run import run_case
 from gradcheck.verdict.judge import judge_case
 from gradcheck.verdict.ledger import load_ledger
@@ -97,6 +97,11 @@ def judged(cases: list[Case]) -> None:
         judge_case(case)
 
 
+def family_of(piece: Piece) -> str:
+    """What a family of modes is called: by its oracle, but for ``backward``."""
+    return "backward" if piece.modes == ("backward",) else oracle_of(piece.modes[0])
+
+
 def cost(operation: Reference, dtype: str, cases: int, rounds: int) -> Cost:
     """What so many drawn cases cost in each family of modes."""
     backward = [drawn_case(operation, dtype, 0, index) for index in range(cases)]
@@ -104,13 +109,12 @@ def cost(operation: Reference, dtype: str, cases: int, rounds: int) -> Cost:
     for piece in drawn_pieces(operation, GROUPS["eager"], dtype, cases, 0):
         part = list(cases_of(piece))
         everything, own = seconds(lambda part=part: judged(part), rounds), seconds(lambda part=part: ran(part), rounds)
-        oracle = "backward" if piece.modes == ("backward",) else oracle_of(piece.modes[0])
         found.everything, found.own, found.cases = (
             found.everything + everything,
             found.own + own,
             found.cases + len(part),
         )
-        found.by_oracle[oracle] = everything - own
+        found.by_oracle[family_of(piece)] = everything - own
         found.run += everything / cases * corpus_size(operation, dtype, piece.modes[0], RUN_CASES, 0)
     return found
 
@@ -199,7 +203,7 @@ def rules(names: tuple[str, ...], dtype: str, cases: int) -> None:
         if not isinstance(entry, Reference):
             continue
         counts = {
-            "backward" if piece.modes == ("backward",) else oracle_of(piece.modes[0]): rules_in(list(cases_of(piece)))
+            family_of(piece): rules_in(list(cases_of(piece)))
             for piece in drawn_pieces(entry, GROUPS["eager"], dtype, cases, 0)
         }
         if counts["backward"]:  # what only moves elements takes none

@@ -72,7 +72,7 @@ def vmap_backward(call: Call) -> Tensors:
 
     def one(row: Call) -> Tensors:
         ends, pull, aux = func.vjp(row.split, row.leaves, has_aux=True)
-        (found,) = pull({name: row.cotangent(name, end) for name, end in ends.items()})
+        (found,) = pull(row.cotangents(ends))
         return ends | aux | gradients(found)
 
     return _batched(call, one)

@@ -47,7 +47,7 @@ def double(call: Call) -> Tensors:
 
 def _gradients(call: Call, leaves: Tensors) -> Tensors:
     ends, pull, _ = func.vjp(call.split, leaves, has_aux=True)
-    found: Tensors = pull({name: call.cotangent(name, end) for name, end in ends.items()})[0]
+    found: Tensors = pull(call.cotangents(ends))[0]
     return found
 
 
@@ -83,28 +83,23 @@ def forward_over_reverse(call: Call) -> Tensors:
         )
 
 
+def _tangents(call: Call, leaves: Tensors) -> tuple[Tensors, Tensors]:
+    """Derivatives of the outputs along the direction, and the outputs."""
+    ends, found, _ = func.jvp(call.split, (leaves,), (call.tangents(),), has_aux=True)
+    return dict(found), dict(ends)
+
+
 @mode("reverse-over-forward")
 def reverse_over_forward(call: Call) -> Tensors:
     """``torch.func.vjp`` of ``torch.func.jvp``."""
-
-    def tangents(leaves: Tensors) -> tuple[Tensors, Tensors]:
-        ends, found, _ = func.jvp(call.split, (leaves,), (call.tangents(),), has_aux=True)
-        return dict(found), dict(ends)
-
-    along, pull, ends = func.vjp(tangents, call.leaves, has_aux=True)
+    along, pull, ends = func.vjp(lambda leaves: _tangents(call, leaves), call.leaves, has_aux=True)
     # A tangent of another dtype than its output's (the ledger knows one) would be given other numbers.
-    cotangents = {name: call.cotangent(name, ends[name]).to(tangent.dtype) for name, tangent in along.items()}
-    (found,) = pull(cotangents)
+    (found,) = pull({name: end.to(along[name].dtype) for name, end in call.cotangents(ends).items()})
     return products(found)
 
 
 @mode("forward-over-forward")
 def forward_over_forward(call: Call) -> Tensors:
     """``torch.func.jvp`` of ``torch.func.jvp``, both along the same direction."""
-
-    def tangents(leaves: Tensors) -> Tensors:
-        _, found, _ = func.jvp(call.split, (leaves,), (call.tangents(),), has_aux=True)
-        return dict(found)
-
-    _, found = func.jvp(tangents, (call.leaves,), (call.tangents(),))
+    _, found = func.jvp(lambda leaves: _tangents(call, leaves)[0], (call.leaves,), (call.tangents(),))
     return {tangent_name(name, 2): tensor for name, tensor in found.items()}
